@@ -1,0 +1,139 @@
+# make             build/gram and build/libgram.a
+# make deps        install what is missing (Debian packages)
+# make check       the quick tests, half a minute
+# make test        the tests, a few minutes
+# make test-all    every spec under every compiler and sanitizer
+# make demo        a trained layer and a real sentence through gram
+# make bench       gram and its peers, side by side
+# make install     PREFIX=/usr/local DESTDIR=
+# make clean format tidy
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+
+CC = gcc
+PREFIX = /usr/local
+DESTDIR =
+OPT = -O2 -g
+
+B = build
+LUA := $(firstword $(foreach l,lua5.4 lua-5.4 lua54,$(shell pkg-config --exists $l 2>/dev/null && echo $l)))
+PYTHON := $(firstword $(foreach p,python3 /usr/bin/python3,$(shell $p -c 'import numpy' 2>/dev/null && echo $p)))
+CFLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fPIC $(OPT) -Iruntime $(shell pkg-config --cflags $(LUA) 2>/dev/null)
+LDLIBS = $(shell pkg-config --libs $(LUA) 2>/dev/null) -ltcc -ldl -lpthread -lm
+
+COMMAND = $(wildcard gen/main.c gen/cmd_*.c gen/sample.c)
+LIBRARY = $(filter-out $(COMMAND),$(wildcard gen/*.c)) $(filter-out runtime/tile.c,$(wildcard runtime/*.c))
+TESTS = $(wildcard tests/*.c)
+SCRIPTS = $(wildcard tests/*.sh tests/*.py)
+
+object = $(patsubst %.c,$B/%.o,$(subst /,_,$1))
+COMMAND_O = $(call object,$(COMMAND))
+LIBRARY_O = $(call object,$(LIBRARY)) $B/embed.o $(TILES)
+
+all: $B/gram
+
+# ---- the tile primitives, once for each instruction set and number type ----
+TILE_FLAGS = -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv
+ISAS = generic
+ifeq ($(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),x86_64)
+ISAS += avx2 avx512
+endif
+ISA_avx2 = -mavx2 -mfma
+ISA_avx512 = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+TYPES = f32 f32w f64
+TYPE_f32w = -DGRAM_INT64
+TYPE_f64 = -DGRAM_F64
+TILES = $(foreach i,$(ISAS),$(foreach t,$(TYPES),$B/tile_$i_$t.o))
+
+define tile_rule
+$B/tile_$1_$2.o: runtime/tile.c | $B
+	@echo "  cc    $$@"
+	@$(CC) $(CFLAGS) $(TILE_FLAGS) -DGRAM_ISA=$1 $(ISA_$1) $(TYPE_$2) -MMD -MP -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(foreach t,$(TYPES),$(eval $(call tile_rule,$i,$t))))
+
+# ---- texts that the program carries, as C arrays ----
+TEXTS = $(wildcard gen/*.lua) $(wildcard templates/*.c.in templates/*.h.in) \
+	$(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h ops.def)
+EMBED = $(foreach f,$(wildcard $(TEXTS)),echo 'const char $(call text_symbol,$f)[] ='; $(call octal,$f); echo ';';)
+text_symbol = $(if $(filter templates/%,$1),gram_template_$(basename $(basename $(notdir $1))),$(if $(filter runtime/%,$1),gram_text_,gram_)$(subst .,_,$(notdir $1)))
+octal = od -An -v -to1 $1 | sed 's/ *$$//; s/ /\\/g; s/.*/    "&"/'
+
+$B/embed.c: $(wildcard $(TEXTS)) Makefile | $B
+	@echo "  text  $@"
+	@{ $(EMBED) } > $@.new && mv $@.new $@
+
+$B/embed.o: $B/embed.c
+	@$(CC) $(CFLAGS) -Wno-overlength-strings -c $< -o $@
+
+# ---- the program and the library ----
+define object_rule
+$(call object,$1): $1 | $B
+	@echo "  cc    $1"
+	@$(CC) $(CFLAGS) -MMD -MP -c $$< -o $$@
+endef
+$(foreach f,$(COMMAND) $(LIBRARY),$(eval $(call object_rule,$f)))
+
+$B:
+	@mkdir -p $B $B/tests
+
+$B/libgram.a: $(LIBRARY_O)
+	@echo "  ar    $@"
+	@rm -f $@ && ar rcs $@ $^
+
+$B/gram: $(COMMAND_O) $B/libgram.a
+	@echo "  link  $@"
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+-include $(wildcard $B/*.d $B/tests/*.d)
+
+# ---- tests: each prints its failures and ends with 'N passed, N failed'; tests/run.sh sums up ----
+$B/tests/%: tests/%.c $B/libgram.a
+	@echo "  cc    $<"
+	@$(CC) $(CFLAGS) -Igen -MMD -MP -MF $@.d $< $B/libgram.a $(LDLIBS) -o $@
+
+PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
+SLOW = $(wildcard tests/all_*)
+RUN = PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
+
+check: all $(PROGRAMS)
+	@$(RUN) $(PROGRAMS) $(wildcard tests/bad.sh tests/inputs.sh)
+
+test: all $(PROGRAMS)
+	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo% $(SLOW),$(SCRIPTS))
+
+test-all: all $(PROGRAMS)
+	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
+
+demo: $B/gram
+	@PYTHON="$(PYTHON)" sh tests/demo.sh $(SENTENCE)
+
+bench: $B/gram
+	@for spec in specs/*.lua; do $B/gram bench $$spec || exit 1; done
+
+# ---- the rest ----
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/gram/specs)
+	install -m 755 $B/gram $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $B/libgram.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 gen/gram.h runtime/array.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
+
+PACKAGES = gcc make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-numpy python3-pip
+deps:
+	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
+
+clean:
+	rm -rf $B
+
+format:
+	clang-format -i gen/*.[ch] runtime/*.[ch] tests/*.[ch]
+
+tidy:
+	clang-tidy --quiet $(COMMAND) $(LIBRARY) -- $(CFLAGS)
+
+.PHONY: all check test test-all demo bench install deps clean format tidy

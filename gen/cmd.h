@@ -1,0 +1,53 @@
+/* What the commands of gram share: the parsed command line and a few helpers. Each command is one function, in the table
+ * of main.c. */
+#ifndef GRAM_CMD_H
+#define GRAM_CMD_H
+
+#include <stdbool.h>
+
+#include "gram.h"
+
+/* Exit statuses. */
+enum { GRAM_EXIT_OK, GRAM_EXIT_FAULT, GRAM_EXIT_USAGE };
+
+/* NAME=VALUE on the command line. */
+typedef struct gram_field {
+    const char *name, *value;
+} gram_field;
+
+typedef struct gram_cli {
+    const char *program;         /* argv[0] */
+    const char *command;         /* "run" */
+    const char *spec;            /* the first argument without '='; NULL: none */
+    int nfields;
+    gram_field *fields;
+    int noptions;
+    gram_option *options;        /* --set */
+    gram_load_options load;      /* --jit, --threads, --dtype, --set, --cc */
+    const char *line;            /* the command line for emitted text: no path, no -o */
+    bool random;
+    uint64_t seed;
+    bool json;
+    const char *output;          /* -o */
+    const char *stage;           /* --stage */
+} gram_cli;
+
+/* Prints "gram COMMAND: ..." and the hint where help is to be found; returns GRAM_EXIT_USAGE. */
+int gram_usage(const gram_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints one line on stderr; returns GRAM_EXIT_FAULT. */
+int gram_fault(const char *message);
+
+/* Loads cli->spec with another back end (NULL: the one asked for); NULL after an error was printed, its status in
+ * *status. */
+gram_kernel *gram_cli_load(const gram_cli *cli, const char *jit, int *status);
+/* A whole number from 0 up; -1 if text is not one. */
+int64_t gram_cli_number(const char *text);
+
+int gram_cmd_run(const gram_cli *cli);
+int gram_cmd_emit(const gram_cli *cli);
+int gram_cmd_check(const gram_cli *cli);
+int gram_cmd_show(const gram_cli *cli);
+int gram_cmd_list(const gram_cli *cli);
+int gram_cmd_bench(const gram_cli *cli);
+
+#endif

@@ -1,0 +1,219 @@
+/* gram check: every back end against the reference, over sizes that hurt, and then the symmetries that the spec declares
+ * (check_symmetry.c). One line per thing checked. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "cmd_check.h"
+
+/* Around the tile and block sizes, nothing, one, primes. Size s in trial t is number (t * steps[s] + s) of the list, so
+ * that every size takes every value, and different sizes differ in most trials. */
+static const int64_t lengths[] = {0, 1, 2, 47, 48, 49, 63, 64, 65, 97, 127, 129};
+enum { NLENGTHS = sizeof lengths / sizeof lengths[0], NTRIALS = 14 };
+static const int steps[] = {1, 5, 7, 11};
+
+static void trial_sizes(const gram_spec *spec, int trial, gram_trial *t)
+{
+    for (int s = 0; s < spec->nsizes; s++)
+        t->sizes[s] = lengths[(trial * steps[s % 4] + s) % NLENGTHS];
+    t->batch = trial % 3 == 2 ? 2 : 1;
+    t->seed = (uint64_t)trial;
+}
+
+/* "n=97 m=63 batch=2" */
+static void put_sizes(char *text, size_t size, const gram_spec *spec, const gram_trial *t)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (int s = 0; s < spec->nsizes && used < size; s++)
+        used += (size_t)snprintf(text + used, size - used, "%s=%" PRId64 " ", spec->sizes[s], t->sizes[s]);
+    if (used < size)
+        snprintf(text + used, size - used, "batch=%" PRId64, t->batch);
+}
+
+double gram_check_tolerance(const gram_kernel *kernel)
+{
+    double stated = kernel->build.spec->tolerance;
+    return stated > 0 ? stated : gram_real_bits(kernel) == 64 ? 1e-12 : 1e-5;
+}
+
+/* ---- arrays ---- */
+
+static double entry(const gram_array *a, int64_t i)
+{
+    return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
+}
+
+/* The distance relative to the norm of what is expected; infinity where one is NaN or infinite and the other is not so. */
+double gram_check_error(const gram_array *got, const gram_array *expected)
+{
+    int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);
+    double squares = 0, norm = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double a = entry(got, i), b = entry(expected, i);
+        if (a == b || (isnan(a) && isnan(b)))
+            a = b = isfinite(b) ? b : 0;
+        squares += (a - b) * (a - b);
+        norm += b * b;
+    }
+    if (isnan(squares) || isinf(squares))
+        return INFINITY;
+    return squares == 0 ? 0 : sqrt(squares / norm);
+}
+
+int gram_check_sample(const gram_kernel *kernel, const gram_trial *t, gram_array *inputs, char *message, size_t size)
+{
+    const gram_spec *spec = kernel->build.spec;
+    for (int i = 0; i < spec->ninputs; i++) {
+        if (gram_sample(kernel, spec->inputs[i], t->batch, t->sizes, t->seed, &inputs[i], message, size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int gram_check_run(gram_kernel *kernel, gram_array *inputs, gram_array *outputs, char *message, size_t size)
+{
+    const gram_spec *spec = kernel->build.spec;
+    int n = 0;
+    gram_argument *arguments = calloc((size_t)(spec->ninputs + spec->noutputs), sizeof *arguments);
+    if (!arguments)
+        return snprintf(message, size, "error: out of memory");
+    for (int i = 0; i < spec->ninputs; i++)
+        arguments[n++] = (gram_argument){spec->inputs[i]->name, &inputs[i], NULL};
+    for (int i = 0; i < spec->noutputs; i++)
+        arguments[n++] = (gram_argument){spec->outputs[i].name, &outputs[i], NULL};
+    int failed = gram_run(kernel, n, arguments, message, size) != GRAM_OK;
+    free(arguments);
+    return failed;
+}
+
+void gram_check_free(gram_array *arrays, int n)
+{
+    for (int i = 0; i < n; i++)
+        gram_array_free(&arrays[i]);
+    free(arrays);
+}
+
+gram_array *gram_check_arrays(int n)
+{
+    return calloc((size_t)n + 1, sizeof(gram_array));
+}
+
+/* ---- one back end in one type ---- */
+
+typedef struct result {
+    int trials;
+    double worst;
+    char where[256];
+    char message[GRAM_MESSAGE_SIZE];    /* empty: it ran */
+} result;
+
+/* One trial: the same inputs, already rounded to the kernel's type, to the kernel and to the reference. */
+static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_trial *t, result *r)
+{
+    const gram_spec *spec = kernel->build.spec;
+    gram_array *inputs = gram_check_arrays(spec->ninputs);
+    gram_array *got = gram_check_arrays(spec->noutputs), *expected = gram_check_arrays(spec->noutputs);
+    int failed = !inputs || !got || !expected;
+    failed = failed || gram_check_sample(kernel, t, inputs, r->message, sizeof r->message) ||
+             gram_check_run(reference, inputs, expected, r->message, sizeof r->message) ||
+             gram_check_run(kernel, inputs, got, r->message, sizeof r->message);
+    for (int i = 0; i < spec->noutputs && !failed; i++) {
+        double error = gram_check_error(&got[i], &expected[i]);
+        if (error > r->worst || r->trials == 0) {
+            r->worst = error > r->worst ? error : r->worst;
+            put_sizes(r->where, sizeof r->where, spec, t);
+        }
+    }
+    gram_check_free(inputs, spec->ninputs);
+    gram_check_free(got, spec->noutputs);
+    gram_check_free(expected, spec->noutputs);
+    r->trials++;
+    return failed;
+}
+
+static bool report(const char *jit, int bits, const result *r, double tolerance)
+{
+    bool ok = r->message[0] == '\0' && r->worst <= tolerance;
+    printf("%-10s f%d  %3d sizes   worst %.1e at %-24s %s\n", jit, bits, r->trials, r->worst, r->where,
+           ok ? "ok" : "FAILED");
+    if (r->message[0] != '\0')
+        printf("    %s\n", r->message);
+    else if (!ok)
+        printf("    more than %.0e of the output's norm\n", tolerance);
+    return ok;
+}
+
+static bool check_backend(const gram_cli *cli, const char *jit, int bits, gram_kernel *reference)
+{
+    result r = {0};
+    gram_load_options options = cli->load;
+    gram_kernel *kernel;
+    options.jit = jit;
+    options.real_bits = bits;
+    if (gram_load_file(cli->spec, &options, &kernel, r.message, sizeof r.message) != GRAM_OK)
+        return report(jit, bits, &r, 0);
+    const gram_spec *spec = kernel->build.spec;
+    int failed = 0, ntrials = spec->nsizes > 0 ? NTRIALS : 3;
+    for (int i = 0; i < ntrials && !failed; i++) {
+        gram_trial t;
+        trial_sizes(spec, i, &t);
+        failed = run_trial(kernel, reference, &t, &r);
+        if (failed)
+            put_sizes(r.where, sizeof r.where, spec, &t);
+    }
+    bool ok = report(jit, bits, &r, gram_check_tolerance(kernel));
+    gram_free(kernel);
+    return ok;
+}
+
+/* ---- the command ---- */
+
+static const char *const backends[] = {"tcc", "cc"};
+enum { NBACKENDS = sizeof backends / sizeof backends[0] };
+
+static bool is_wanted(const gram_cli *cli, const char *jit)
+{
+    return !cli->load.jit || strcmp(cli->load.jit, "all") == 0 || strcmp(cli->load.jit, jit) == 0;
+}
+
+static bool check_backends(const gram_cli *cli, gram_kernel *reference)
+{
+    bool ok = true;
+    for (int i = 0; i < NBACKENDS; i++) {
+        for (int bits = 32; bits <= 64; bits += 32) {
+            if (is_wanted(cli, backends[i]) && (cli->load.real_bits == 0 || cli->load.real_bits == bits))
+                ok &= check_backend(cli, backends[i], bits, reference);
+        }
+    }
+    return ok;
+}
+
+static gram_kernel *load_double(const gram_cli *cli, const char *jit, int *status)
+{
+    gram_cli doubles = *cli;
+    doubles.load.real_bits = 64;
+    return gram_cli_load(&doubles, jit, status);
+}
+
+int gram_cmd_check(const gram_cli *cli)
+{
+    int status;
+    if (cli->nfields > 0)
+        return gram_usage(cli, "it chooses the sizes itself: no %s=%s", cli->fields[0].name, cli->fields[0].value);
+    gram_kernel *reference = load_double(cli, "reference", &status);
+    if (!reference)
+        return status;
+    bool ok = check_backends(cli, reference);
+    ok &= gram_check_symmetries(reference, "reference");
+    for (int i = 0; i < NBACKENDS; i++) {
+        gram_kernel *kernel = ok && is_wanted(cli, backends[i]) ? load_double(cli, backends[i], &status) : NULL;
+        ok &= !kernel || gram_check_symmetries(kernel, backends[i]);
+        gram_free(kernel);
+    }
+    gram_free(reference);
+    return ok && status == 0 ? GRAM_EXIT_OK : GRAM_EXIT_FAULT;
+}

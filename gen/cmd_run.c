@@ -1,0 +1,223 @@
+/* gram run: arrays from files or at random, through the kernel, to files that appear together or not at all. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../runtime/npy.h"
+#include "cmd.h"
+#include "sample.h"
+
+/* One gram run: arguments, each with its array; inputs first, then outputs. */
+typedef struct job {
+    const gram_cli *cli;
+    gram_kernel *kernel;
+    int64_t batch;               /* --random: 0 leaves the batch axis out */
+    int64_t sizes[GRAM_SIZES];   /* --random: -1 where not given */
+    int n;
+    gram_argument *arguments;
+    gram_array *arrays;
+    char message[GRAM_MESSAGE_SIZE];
+} job;
+
+typedef enum role { IS_UNKNOWN, IS_INPUT, IS_OUTPUT } role;
+
+static role role_of(const gram_kernel *kernel, const char *name)
+{
+    const gram_port *inputs, *outputs;
+    int ninputs = gram_inputs(kernel, &inputs), noutputs = gram_outputs(kernel, &outputs);
+    for (int i = 0; i < ninputs; i++) {
+        if (strcmp(inputs[i].name, name) == 0)
+            return IS_INPUT;
+    }
+    for (int i = 0; i < noutputs; i++) {
+        if (strcmp(outputs[i].name, name) == 0)
+            return IS_OUTPUT;
+    }
+    return IS_UNKNOWN;
+}
+
+/* Where the value of "n" or "batch" goes; NULL for other names. */
+static int64_t *size_place(job *j, const char *name)
+{
+    const char *const *names;
+    int n = gram_sizes(j->kernel, &names);
+    for (int s = 0; s < n; s++) {
+        if (strcmp(names[s], name) == 0)
+            return &j->sizes[s];
+    }
+    return strcmp(name, "batch") == 0 ? &j->batch : NULL;
+}
+
+static gram_argument *add_argument(job *j, const char *name, const char *origin)
+{
+    j->arguments[j->n] = (gram_argument){name, &j->arrays[j->n], origin};
+    return &j->arguments[j->n++];
+}
+
+static bool has_argument(const job *j, const char *name)
+{
+    for (int i = 0; i < j->n; i++) {
+        if (strcmp(j->arguments[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A field is a size of --random, or an array's file. Names that the spec does not have are left to gram_run's error. */
+static int take_field(job *j, const gram_field *field)
+{
+    int64_t *size = j->cli->random ? size_place(j, field->name) : NULL;
+    if (size) {
+        *size = gram_cli_number(field->value);
+        if (*size < (size == &j->batch ? 1 : 0))
+            return gram_usage(j->cli, "%s=%s is not a size", field->name, field->value);
+        return 0;
+    }
+    gram_argument *a = add_argument(j, field->name, field->value);
+    if (role_of(j->kernel, field->name) == IS_INPUT &&
+        gram_npy_read(a->array, field->value, j->message, sizeof j->message) != 0) {
+        fprintf(stderr, "error: %s\n", j->message);
+        return GRAM_EXIT_FAULT;
+    }
+    return 0;
+}
+
+/* Inputs without a file are made up; every size must be known for that. */
+static int add_random_inputs(job *j)
+{
+    const gram_spec *spec = j->kernel->build.spec;
+    for (int s = 0; s < spec->nsizes; s++) {
+        if (j->sizes[s] < 0)
+            return gram_usage(j->cli, "--random needs the size %s=...", spec->sizes[s]);
+    }
+    for (int i = 0; i < spec->ninputs; i++) {
+        if (has_argument(j, spec->inputs[i]->name))
+            continue;
+        gram_argument *a = add_argument(j, spec->inputs[i]->name, NULL);
+        if (gram_sample(j->kernel, spec->inputs[i], j->batch, j->sizes, j->cli->seed, a->array, j->message,
+                        sizeof j->message) != 0) {
+            fprintf(stderr, "error: %s: %s\n", a->name, j->message);
+            return GRAM_EXIT_FAULT;
+        }
+    }
+    return 0;
+}
+
+/* Where no output is asked for, all are made and summed up on stdout. */
+static bool add_all_outputs(job *j)
+{
+    const gram_port *outputs;
+    int n = gram_outputs(j->kernel, &outputs);
+    for (int i = 0; i < n; i++) {
+        if (has_argument(j, outputs[i].name))
+            return false;
+    }
+    for (int i = 0; i < n; i++)
+        add_argument(j, outputs[i].name, NULL);
+    return true;
+}
+
+static double entry(const gram_array *a, int64_t i)
+{
+    return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
+}
+
+/* "O  f4 [8, 64, 64]  norm 12.3  0.1 -0.2 ..." */
+static void print_output(const gram_argument *a)
+{
+    const gram_array *array = a->array;
+    int64_t count = gram_array_count(array->dtype, array->ndim, array->shape);
+    double squares = 0;
+    printf("%-8s %s [", a->name, gram_dtype_name(array->dtype));
+    for (int i = 0; i < array->ndim; i++)
+        printf("%s%" PRId64, i > 0 ? ", " : "", array->shape[i]);
+    for (int64_t i = 0; i < count; i++)
+        squares += entry(array, i) * entry(array, i);
+    printf("]  norm %.6g ", sqrt(squares));
+    for (int64_t i = 0; i < count && i < 4; i++)
+        printf(" %.6g", entry(array, i));
+    puts(count > 4 ? " ..." : "");
+}
+
+static int write_outputs(job *j)
+{
+    gram_draft *drafts = calloc((size_t)j->n + 1, sizeof *drafts);
+    int failed = drafts ? 0 : snprintf(j->message, sizeof j->message, "out of memory");
+    for (int i = 0; i < j->n && drafts; i++)
+        drafts[i] = (gram_draft)GRAM_DRAFT_NONE;
+    for (int i = 0; i < j->n && !failed; i++) {
+        if (role_of(j->kernel, j->arguments[i].name) == IS_OUTPUT)
+            failed = gram_npy_draft(&drafts[i], j->arguments[i].array, j->arguments[i].origin, j->message,
+                                    sizeof j->message);
+    }
+    for (int i = 0; i < j->n && !failed; i++) {
+        if (role_of(j->kernel, j->arguments[i].name) == IS_OUTPUT)
+            failed = gram_draft_commit(&drafts[i], j->message, sizeof j->message);
+    }
+    for (int i = 0; i < j->n && drafts; i++)
+        gram_draft_discard(&drafts[i]);
+    free(drafts);
+    if (failed)
+        fprintf(stderr, "error: %s\n", j->message);
+    return failed ? GRAM_EXIT_FAULT : GRAM_EXIT_OK;
+}
+
+/* Two arrays of one file would leave only the last. */
+static int check_files(const job *j)
+{
+    for (int i = 0; i < j->n; i++) {
+        for (int k = 0; k < i; k++) {
+            const gram_argument *a = &j->arguments[i], *b = &j->arguments[k];
+            if (role_of(j->kernel, a->name) == IS_OUTPUT && role_of(j->kernel, b->name) == IS_OUTPUT && a->origin &&
+                strcmp(a->origin, b->origin) == 0)
+                return gram_usage(j->cli, "%s and %s cannot both be written to %s", b->name, a->name, a->origin);
+        }
+    }
+    return 0;
+}
+
+static int run_job(job *j)
+{
+    int status = 0;
+    for (int i = 0; i < j->cli->nfields && status == 0; i++)
+        status = take_field(j, &j->cli->fields[i]);
+    if (status == 0 && j->cli->random)
+        status = add_random_inputs(j);
+    if (status == 0)
+        status = check_files(j);
+    if (status != 0)
+        return status;
+    bool summary = add_all_outputs(j);
+    if (gram_run(j->kernel, j->n, j->arguments, j->message, sizeof j->message) != GRAM_OK)
+        return gram_fault(j->message);
+    if (!summary)
+        return write_outputs(j);
+    for (int i = 0; i < j->n; i++) {
+        if (role_of(j->kernel, j->arguments[i].name) == IS_OUTPUT)
+            print_output(&j->arguments[i]);
+    }
+    return GRAM_EXIT_OK;
+}
+
+int gram_cmd_run(const gram_cli *cli)
+{
+    const gram_port *inputs, *outputs;
+    int status;
+    job j = {.cli = cli, .kernel = gram_cli_load(cli, NULL, &status)};
+    if (!j.kernel)
+        return status;
+    int most = cli->nfields + gram_inputs(j.kernel, &inputs) + gram_outputs(j.kernel, &outputs);
+    j.arguments = calloc((size_t)most, sizeof *j.arguments);
+    j.arrays = calloc((size_t)most, sizeof *j.arrays);
+    for (int s = 0; s < GRAM_SIZES; s++)
+        j.sizes[s] = -1;
+    status = j.arguments && j.arrays ? run_job(&j) : gram_fault("error: out of memory");
+    for (int i = 0; i < j.n; i++)
+        gram_array_free(j.arguments[i].array);
+    free(j.arguments);
+    free(j.arrays);
+    gram_free(j.kernel);
+    return status;
+}

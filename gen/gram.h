@@ -1,0 +1,121 @@
+/* libgram: from a formula for attention to a kernel, in process.
+ *
+ *     gram_kernel *kernel;
+ *     char message[GRAM_MESSAGE_SIZE];
+ *     if (gram_load_file("specs/attention.lua", NULL, &kernel, message, sizeof message) != 0) ...
+ *     gram_array x = gram_array_dense(GRAM_F4, 2, (int64_t[]){512, 64}, data), f = {0};
+ *     gram_argument arguments[] = {{"X", &x}, {"f", &f}};
+ *     if (gram_run(kernel, 2, arguments, message, sizeof message) != 0) ...
+ *     gram_array_free(&f);
+ *     gram_free(kernel);
+ *
+ * Nothing here prints, exits or keeps global state. A function that can fail returns a gram_status and writes one line
+ * into the caller's message. A kernel may be used from many threads at once. Arrays are described by array.h. */
+#ifndef GRAM_H
+#define GRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "array.h"
+
+#define GRAM_VERSION "0.1.0"
+
+enum { GRAM_MESSAGE_SIZE = 1024 };    /* holds any message */
+
+typedef enum gram_status {
+    GRAM_OK,
+    GRAM_BAD_SPEC,        /* the spec or an option is at fault: "specs/x.lua:9: error: ..." */
+    GRAM_BAD_ARRAYS,      /* an array does not fit the kernel */
+    GRAM_BAD_COMPILER,    /* no compiler, or it refused what gram emitted (a bug in gram; the text is kept) */
+    GRAM_NO_MEMORY,
+} gram_status;
+
+typedef struct gram_kernel gram_kernel;
+
+/* The value of an option("NAME", default) of the spec. */
+typedef struct gram_option {
+    const char *name;
+    double value;
+} gram_option;
+
+/* How to make a kernel; zeros are the defaults. */
+typedef struct gram_load_options {
+    const char *jit;             /* "tcc" (the default), "cc", or "reference": plain double precision, slow */
+    const char *cc;              /* for "cc": the compiler's command; NULL: $CC, or cc */
+    const char *flags;           /* for "cc": in place of "-O3 -march=native" */
+    int threads;                 /* 0: one for each CPU this process may use */
+    int real_bits;               /* 32 (the default) or 64 */
+    int noptions;
+    const gram_option *options;
+    int64_t max_steps;           /* of the spec's Lua: 0 is 50 million instructions */
+    int64_t max_bytes;           /* its memory: 0 is 256 MiB */
+    double max_seconds;          /* its wall clock: 0 is 1 s */
+    const char *command;         /* a command line for emitted text to name; NULL: none */
+} gram_load_options;
+
+/* Makes a kernel of a spec, from a file or from a text (`file` is then its name in messages, and files it requires are
+ * looked for beside it). options NULL: all defaults. On success *kernel is to be freed with gram_free. */
+gram_status gram_load_file(const char *file, const gram_load_options *options, gram_kernel **kernel, char *message,
+                           size_t size);
+gram_status gram_load_text(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                           char *message, size_t size);
+/* No run of it may be under way. NULL is fine. */
+void gram_free(gram_kernel *kernel);
+
+/* An input or an output. */
+typedef struct gram_port {
+    const char *name;
+    const char *kind;            /* "tokens", "scores", "matrix", ...; "output" */
+    const char *shape;           /* "[batch, 8, n, 64]" */
+    int integer;                 /* takes integers or booleans; otherwise floats */
+    const char *key;             /* its tensor in a weights file, or NULL */
+} gram_port;
+
+/* What a kernel needs; everything lives as long as the kernel. */
+const char *gram_name(const gram_kernel *kernel);
+int gram_inputs(const gram_kernel *kernel, const gram_port **ports);     /* returns how many; declaration order */
+int gram_outputs(const gram_kernel *kernel, const gram_port **ports);    /* sorted by name */
+int gram_sizes(const gram_kernel *kernel, const char *const **names);    /* runtime sizes, in order of first use */
+int gram_real_bits(const gram_kernel *kernel);
+
+/* What the compiler made, as text; it lives as long as the kernel. */
+typedef enum gram_text_kind {
+    GRAM_TEXT_IR,        /* the graph as traced */
+    GRAM_TEXT_PLAN,      /* which loops compute it, at what cost and why */
+    GRAM_TEXT_SOURCE,    /* NAME.c, self-contained */
+    GRAM_TEXT_HEADER,    /* NAME.h */
+} gram_text_kind;
+gram_status gram_kernel_text(gram_kernel *kernel, gram_text_kind kind, const char **text, char *message, size_t size);
+
+/* Seconds that each pass took; 0 for those that did not run. */
+typedef struct gram_times {
+    double trace, simplify, plan, emit, compile;
+} gram_times;
+gram_times gram_compile_times(const gram_kernel *kernel);
+
+/* An array under its name in the spec. */
+typedef struct gram_argument {
+    const char *name;
+    gram_array *array;           /* inputs are only read; an output with data NULL is made, freed by gram_array_free */
+    const char *origin;          /* where it came from, for messages: a file's path, or NULL */
+} gram_argument;
+
+/* Runs the kernel on named arrays: all of its inputs, and those outputs that are wanted. Shapes are as in the language
+ * reference: an array may leave out a batch axis of 1, and a batch of 1 serves every item; an output has a batch axis
+ * where an input came with one. Any strides and any float type are taken; what is in the kernel's own type with a
+ * contiguous last axis is not copied. An output made here has the kernel's type. */
+gram_status gram_run(gram_kernel *kernel, int narguments, const gram_argument *arguments, char *message, size_t size);
+
+/* Bytes of workspace that a run on these arguments uses. */
+gram_status gram_run_workspace(gram_kernel *kernel, int narguments, const gram_argument *arguments, size_t *bytes,
+                               char *message, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,11 @@
+/* The runtime's text as generated code carries it: only what a kernel uses. */
+#ifndef GRAM_LIBRARY_H
+#define GRAM_LIBRARY_H
+
+#include "util.h"
+
+/* What of kernel.h, job.h, vector.h, vmath.h and tile.h the code in `text` uses, directly or through itself, in their
+ * order. `calls`: tile.h's functions, and what ops.def makes, stand in the runtime and are declared only. */
+const char *gram_library_for(gram_ctx *ctx, const char *text, int calls);
+
+#endif

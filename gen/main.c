@@ -1,0 +1,323 @@
+/* gram, the command: a table of commands, a table of options, and the parser of both. A new command is one row here and
+ * one function in a cmd_*.c file; a new option is one row and, if it is of a new kind, one small function. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+typedef struct command {
+    const char *name, *arguments, *help;
+    bool spec;                           /* takes a SPEC */
+    int (*run)(const gram_cli *cli);
+} command;
+
+static const command commands[] = {
+    {"run", "SPEC NAME=FILE.npy ...", "run it: inputs are read, outputs written", true, gram_cmd_run},
+    {"emit", "SPEC [-o DIR]", "write NAME.c and NAME.h, self-contained", true, gram_cmd_emit},
+    {"check", "SPEC", "every back end against the reference; declared symmetries", true, gram_cmd_check},
+    {"bench", "SPEC [n=2048 ...]", "time it, per back end", true, gram_cmd_bench},
+    {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, in which order, at what cost", true, gram_cmd_show},
+    {"list", "", "the specs that come with gram", false, gram_cmd_list},
+};
+enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
+
+/* ---- options ---- */
+
+static int take_set(gram_cli *cli, const char *value)
+{
+    char *name = strdup(value), *equals = name ? strchr(name, '=') : NULL, *end = NULL;
+    double number = equals ? strtod(equals + 1, &end) : 0;
+    if (!equals || equals == name || end == equals + 1 || *end != '\0' || !isfinite(number)) {
+        free(name);
+        return gram_usage(cli, "--set wants NAME=NUMBER, not '%s'", value);
+    }
+    *equals = '\0';
+    cli->options[cli->noptions++] = (gram_option){name, number};
+    return 0;
+}
+
+static int take_jit(gram_cli *cli, const char *value)
+{
+    static const char *const names[] = {"tcc", "cc", "reference", "all"};
+    bool several = strcmp(cli->command, "check") == 0 || strcmp(cli->command, "bench") == 0;
+    for (int i = 0; i < (several ? 4 : 3); i++) {
+        if (strcmp(names[i], value) == 0)
+            cli->load.jit = names[i];
+    }
+    return cli->load.jit ? 0 : gram_usage(cli, "--jit is tcc, cc or reference, not '%s'", value);
+}
+
+static int take_cc(gram_cli *cli, const char *value)
+{
+    cli->load.cc = value;
+    cli->load.flags = strchr(value, ' ') ? "" : NULL; /* a command with flags says all of them */
+    return 0;
+}
+
+static int take_threads(gram_cli *cli, const char *value)
+{
+    int64_t n = gram_cli_number(value);
+    if (n < 1 || n > 1024)
+        return gram_usage(cli, "--threads wants a number from 1 to 1024, not '%s'", value);
+    cli->load.threads = (int)n;
+    return 0;
+}
+
+static int take_dtype(gram_cli *cli, const char *value)
+{
+    int bits = strcmp(value, "f32") == 0 ? 32 : strcmp(value, "f64") == 0 ? 64 : 0;
+    if (!bits)
+        return gram_usage(cli, "--dtype is f32 or f64, not '%s'", value);
+    cli->load.real_bits = bits;
+    return 0;
+}
+
+static int take_seed(gram_cli *cli, const char *value)
+{
+    int64_t n = gram_cli_number(value);
+    if (n < 0)
+        return gram_usage(cli, "--seed wants a whole number, not '%s'", value);
+    cli->seed = (uint64_t)n;
+    return 0;
+}
+
+static int take_random(gram_cli *cli, const char *value)
+{
+    (void)value;
+    cli->random = true;
+    return 0;
+}
+
+static int take_json(gram_cli *cli, const char *value)
+{
+    (void)value;
+    cli->json = true;
+    return 0;
+}
+
+static int take_output(gram_cli *cli, const char *value)
+{
+    cli->output = value;
+    return 0;
+}
+
+static int take_stage(gram_cli *cli, const char *value)
+{
+    cli->stage = value;
+    return 0;
+}
+
+typedef struct option {
+    const char *name, *value;            /* value NULL: a flag */
+    const char *help;
+    int (*take)(gram_cli *cli, const char *value);
+    const char *only;                    /* the one command that has it; NULL: all */
+} option;
+
+static const option options[] = {
+    {"--set", "NAME=VALUE", "the value of an option of the spec", take_set, NULL},
+    {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL},
+    {"--cc", "COMMAND", "the C compiler of --jit cc, with its flags", take_cc, NULL},
+    {"--threads", "N", "threads to use (default: one for each CPU)", take_threads, NULL},
+    {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL},
+    {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
+    {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
+    {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
+    {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
+    {"--json", NULL, "one JSON object a line", take_json, "bench"},
+};
+enum { NOPTIONS = sizeof options / sizeof options[0] };
+
+static const option *find_option(const char *name, size_t length, const char *command)
+{
+    for (int i = 0; i < NOPTIONS; i++) {
+        bool here = !options[i].only || strcmp(options[i].only, command) == 0;
+        if (here && strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
+            return &options[i];
+    }
+    return NULL;
+}
+
+/* ---- help ---- */
+
+static void print_help(FILE *to)
+{
+    fputs("gram: a formula for attention becomes C, run at once or written as a file.\n\n", to);
+    for (int i = 0; i < NCOMMANDS; i++)
+        fprintf(to, "  gram %-6s%-28s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fputs("\nOptions:\n", to);
+    for (int i = 0; i < NOPTIONS; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "%s %s", options[i].name, options[i].value ? options[i].value : "");
+        fprintf(to, "  %-18s %s%s%s%s\n", left, options[i].help, options[i].only ? " (" : "",
+                options[i].only ? options[i].only : "", options[i].only ? ")" : "");
+    }
+    fputs("\nExit status: 0 done, 1 the input or the spec was at fault, 2 wrong usage.\n", to);
+}
+
+int gram_usage(const gram_cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "gram%s%s: ", cli->command ? " " : "", cli->command ? cli->command : "");
+    vfprintf(stderr, format, args);
+    fputs(" (see gram --help)\n", stderr);
+    va_end(args);
+    return GRAM_EXIT_USAGE;
+}
+
+int gram_fault(const char *message)
+{
+    fprintf(stderr, "%s\n", message);
+    return GRAM_EXIT_FAULT;
+}
+
+/* ---- parsing ---- */
+
+int64_t gram_cli_number(const char *text)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    return *text < '0' || *text > '9' || *end != '\0' || errno != 0 ? -1 : n;
+}
+
+static int parse_option(gram_cli *cli, int argc, char **argv, int *i)
+{
+    const char *word = argv[*i], *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+    size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    const option *o = find_option(word, length, cli->command);
+    if (!o)
+        return gram_usage(cli, "there is no option %s", word);
+    if (!o->value)
+        return equals ? gram_usage(cli, "%s takes no value", o->name) : o->take(cli, NULL);
+    if (!equals && *i + 1 >= argc)
+        return gram_usage(cli, "%s wants a value: %s", o->name, o->value);
+    return o->take(cli, equals ? equals + 1 : argv[++*i]);
+}
+
+static int parse_word(gram_cli *cli, char *word)
+{
+    char *equals = strchr(word, '=');
+    if (equals == word)
+        return gram_usage(cli, "'%s' has no name before its =", word);
+    if (equals) {
+        *equals = '\0';
+        cli->fields[cli->nfields++] = (gram_field){word, equals + 1};
+        return 0;
+    }
+    if (cli->spec)
+        return gram_usage(cli, "'%s' is not NAME=FILE, and the spec is %s", word, cli->spec);
+    cli->spec = word;
+    return 0;
+}
+
+/* The command line that emitted text names: what changes the text, and no path. */
+static char *command_line(const gram_cli *cli)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *out = open_memstream(&line, &size);
+    if (!out)
+        return NULL;
+    const char *slash = cli->spec ? strrchr(cli->spec, '/') : NULL;
+    fprintf(out, "gram emit %s", slash ? slash + 1 : cli->spec ? cli->spec : "");
+    for (int i = 0; i < cli->noptions; i++)
+        fprintf(out, " --set %s=%.17g", cli->options[i].name, cli->options[i].value);
+    if (cli->load.real_bits == 64)
+        fputs(" --dtype f64", out);
+    fclose(out);
+    return line;
+}
+
+static int parse(gram_cli *cli, const command *c, int argc, char **argv)
+{
+    int status = 0;
+    for (int i = 2; i < argc && status == 0; i++) {
+        bool is_option = argv[i][0] == '-' && argv[i][1] != '\0';
+        status = is_option ? parse_option(cli, argc, argv, &i) : parse_word(cli, argv[i]);
+    }
+    if (status == 0 && c->spec && !cli->spec)
+        status = gram_usage(cli, "which spec? gram %s %s", c->name, c->arguments);
+    if (status == 0 && !c->spec && cli->spec)
+        status = gram_usage(cli, "it takes no argument '%s'", cli->spec);
+    cli->load.noptions = cli->noptions;
+    cli->load.options = cli->options;
+    return status;
+}
+
+static int unknown_command(const gram_cli *cli, const char *word)
+{
+    size_t length = strlen(word);
+    if (length > 4 && strcmp(word + length - 4, ".lua") == 0)
+        return gram_usage(cli, "%s is a spec: try 'gram show %s'", word, word);
+    return gram_usage(cli, "there is no %s '%s'", word[0] == '-' ? "option" : "command", word);
+}
+
+static bool asks_for(const char *word, const char *what, const char *letter)
+{
+    return strcmp(word, what) == 0 || strcmp(word, letter) == 0;
+}
+
+gram_kernel *gram_cli_load(const gram_cli *cli, const char *jit, int *status)
+{
+    char message[GRAM_MESSAGE_SIZE];
+    gram_load_options options = cli->load;
+    gram_kernel *kernel;
+    options.command = cli->line;
+    if (jit)
+        options.jit = jit;
+    *status = GRAM_EXIT_OK;
+    if (gram_load_file(cli->spec, &options, &kernel, message, sizeof message) != GRAM_OK)
+        *status = gram_fault(message);
+    return kernel;
+}
+
+static int run_command(gram_cli *cli, const command *c, int argc, char **argv)
+{
+    int status = parse(cli, c, argc, argv);
+    char *line = command_line(cli);
+    cli->line = line;
+    if (status == 0)
+        status = c->run(cli);
+    free(line);
+    for (int i = 0; i < cli->noptions; i++)
+        free((char *)cli->options[i].name);
+    if (status == 0 && fflush(stdout) != 0)
+        status = gram_fault("error: the output could not be written");
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    gram_cli cli = {.program = argv[0]};
+    for (int i = 1; i < argc; i++) {
+        if (asks_for(argv[i], "--help", "-h")) {
+            print_help(stdout);
+            return GRAM_EXIT_OK;
+        }
+    }
+    if (argc >= 2 && asks_for(argv[1], "--version", "-V"))
+        return puts("gram " GRAM_VERSION) < 0;
+    if (argc < 2) {
+        print_help(stderr);
+        return GRAM_EXIT_USAGE;
+    }
+    for (int i = 0; i < NCOMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1]) != 0)
+            continue;
+        cli.command = argv[1];
+        cli.fields = calloc((size_t)argc, sizeof *cli.fields);
+        cli.options = calloc((size_t)argc, sizeof *cli.options);
+        bool ready = cli.fields && cli.options;
+        int status = ready ? run_command(&cli, &commands[i], argc, argv) : gram_fault("error: out of memory");
+        free(cli.fields);
+        free(cli.options);
+        return status;
+    }
+    return unknown_command(&cli, argv[1]);
+}

@@ -1,0 +1,697 @@
+/* Plan: which loops compute the outputs.
+ *
+ * Walking from the outputs, a node whose value is needed as an array gets a buffer and a step that computes it. A product
+ * V P with P a formula over pairs is not a product of arrays but a sum over P's rows: it becomes a stream, and all sums
+ * over the same P share one. How a formula's tiles are computed is program.c's part. */
+#include <string.h>
+
+#include "chain.h"
+#include "plan.h"
+#include "simplify.h"
+
+/* --- questions about nodes ----------------------------------------------------------------------------------------- */
+
+/* Computed entry by entry from other matrices, so that a tile of it can be made where it is used. */
+static bool is_formula(const gram_node *a)
+{
+    return gram_op_is_scalar(a->op) || a->op == GRAM_OP_KEEP || a->op == GRAM_OP_SOFTMAX || a->op == GRAM_OP_EXPAND ||
+           a->op == GRAM_OP_GATHER || a->op == GRAM_OP_IDENTITY || a->op == GRAM_OP_DIAG || a->op == GRAM_OP_SQDIST ||
+           a->op == GRAM_OP_DIST1;
+}
+
+static double entries(const gram_node *a)
+{
+    return gram_dim_nominal(a->rows) * gram_dim_nominal(a->cols);
+}
+
+/* Does the formula hold a product that would be made in its tiles? */
+static bool holds_product(gram_planner *p, const gram_node *a)
+{
+    if (a->id < p->known && p->computed[a->id])
+        return false;
+    if (a->op == GRAM_OP_MATMUL)
+        return !gram_is_stream(p, a);
+    if (a->op == GRAM_OP_SQDIST || a->op == GRAM_OP_DIST1)
+        return true;
+    bool holds = false;
+    for (int k = 0; is_formula(a) && k < a->nargs && !holds; k++)
+        holds = holds_product(p, a->args[k]);
+    return holds;
+}
+
+/* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over pairs;
+ * and where P is larger than what it is summed into (a feed-forward layer's hidden features). */
+static bool is_streamed(gram_planner *p, const gram_node *P, double result)
+{
+    bool used_once = P->id >= p->known || p->users[P->id] <= 1;
+    if (!is_formula(P) || (P->id < p->known && p->computed[P->id]))
+        return false;
+    return gram_is_pair(P) || (used_once && entries(P) > result && holds_product(p, P));
+}
+
+bool gram_is_stream(gram_planner *p, const gram_node *node)
+{
+    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || node->op == GRAM_OP_LOGSUMEXP)
+        return true;
+    return node->op == GRAM_OP_MATMUL && is_streamed(p, node->args[1], entries(node));
+}
+
+/* The matrix whose tiles a stream makes. */
+static gram_node *streamed(const gram_node *node)
+{
+    return node->args[node->nargs - 1];
+}
+
+/* --- buffers ------------------------------------------------------------------------------------------------------- */
+
+static void *grow(gram_ctx *ctx, void *old, int n, size_t size)
+{
+    char *more = old;
+    if ((n & (n + 1)) == 0) {
+        more = gram_alloc(ctx, (size_t)(2 * n + 2) * size);
+        if (n)
+            memcpy(more, old, (size_t)n * size);
+    }
+    return more;
+}
+
+static int add_buffer(gram_planner *p, gram_buffer b)
+{
+    gram_plan *plan = p->plan;
+    if (!b.name)
+        b.name = gram_format(p->ctx, "work%d", ++p->names);
+    plan->buffers = grow(p->ctx, plan->buffers, plan->nbuffers, sizeof b);
+    plan->buffers[plan->nbuffers] = b;
+    return plan->nbuffers++;
+}
+
+static gram_buffer buffer_like(const gram_node *node)
+{
+    return (gram_buffer){.node = node, .storage = GRAM_AT_WORK, .type = node->type, .rows = node->rows,
+                         .cols = node->cols, .heads = node->heads, .batched = node->batched};
+}
+
+static bool is_named(const gram_plan *plan, const char *name)
+{
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (!strcmp(plan->buffers[k].name, name))
+            return true;
+    return false;
+}
+
+/* "K_turned", and with a number where a name like that is taken. */
+static const char *view_name(gram_planner *p, int base, gram_view_of view)
+{
+    static const char *const suffixes[] = {"turned", "rows", "cols", "head", "heads", "joined"};
+    const char *name = gram_format(p->ctx, "%s_%s", p->plan->buffers[base].name, suffixes[view]);
+    for (int k = 2; is_named(p->plan, name); k++)
+        name = gram_format(p->ctx, "%s_%s%d", p->plan->buffers[base].name, suffixes[view], k);
+    return name;
+}
+
+static int add_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from)
+{
+    gram_buffer b = p->plan->buffers[base];
+    b.name = view_name(p, base, view);
+    b.node = NULL;
+    b.storage = GRAM_AT_VIEW;
+    b.base = base;
+    b.view = view;
+    b.rows = rows;
+    b.cols = cols;
+    b.from = from;
+    b.flat = false;
+    return add_buffer(p, b);
+}
+
+static int add_head_view(gram_planner *p, int base, int head)
+{
+    const gram_buffer *b = &p->plan->buffers[base];
+    int view = add_view(p, base, GRAM_VIEW_HEAD, b->rows, b->cols, gram_dim_number(0));
+    p->plan->buffers[view].index = head;
+    p->plan->buffers[view].heads = 0;
+    return view;
+}
+
+/* (H rows) x cols as H heads of rows x cols. */
+static int add_split_view(gram_planner *p, int base, int heads, gram_dim rows)
+{
+    int view = add_view(p, base, GRAM_VIEW_SPLIT, rows, p->plan->buffers[base].cols, gram_dim_number(0));
+    p->plan->buffers[view].heads = heads;
+    return view;
+}
+
+bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
+{
+    const gram_buffer *b = &plan->buffers[buffer];
+    if (b->storage != GRAM_AT_VIEW)
+        return !b->weights;
+    if (b->view == GRAM_VIEW_TRANSPOSE)
+        return plan->buffers[b->base].weights && plan->buffers[b->base].storage != GRAM_AT_VIEW;
+    return gram_buffer_contiguous(plan, b->base);
+}
+
+static void add_phase(gram_planner *p, int pack, int step)
+{
+    gram_plan *plan = p->plan;
+    plan->order = grow(p->ctx, plan->order, plan->norder, sizeof *plan->order);
+    plan->order[plan->norder++] = (gram_phase){pack, step};
+}
+
+int gram_plan_pack(gram_planner *p, int buffer, bool panels)
+{
+    gram_plan *plan = p->plan;
+    for (int k = 0; k < plan->npacks; k++)
+        if (plan->packs[k].buffer == buffer && plan->packs[k].panels == panels)
+            return k;
+    plan->packs = grow(p->ctx, plan->packs, plan->npacks, sizeof *plan->packs);
+    plan->packs[plan->npacks] = (gram_pack){buffer, panels};
+    add_phase(p, plan->npacks, -1);
+    return plan->npacks++;
+}
+
+/* --- the table of what has a buffer -------------------------------------------------------------------------------- */
+
+static void make_room(gram_planner *p, int id)
+{
+    int size = p->known;
+    if (id < size)
+        return;
+    p->known = 2 * id + 16;
+    int *buffer = gram_alloc(p->ctx, (size_t)p->known * sizeof *buffer);
+    char *computed = gram_alloc(p->ctx, (size_t)p->known);
+    int *users = gram_alloc(p->ctx, (size_t)p->known * sizeof *users);
+    if (size) {
+        memcpy(buffer, p->buffer, (size_t)size * sizeof *buffer);
+        memcpy(computed, p->computed, (size_t)size);
+        memcpy(users, p->users, (size_t)size * sizeof *users);
+    }
+    p->buffer = buffer;
+    p->computed = computed;
+    p->users = users;
+}
+
+static int set_buffer(gram_planner *p, const gram_node *node, int buffer)
+{
+    make_room(p, node->id);
+    p->buffer[node->id] = buffer + 1;
+    p->computed[node->id] = 1;
+    return buffer;
+}
+
+/* Where node's value will stand: an output's array reserved for it, or a new one. */
+static int reserve(gram_planner *p, const gram_node *node)
+{
+    make_room(p, node->id);
+    int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : add_buffer(p, buffer_like(node));
+    return set_buffer(p, node, buffer);
+}
+
+/* --- steps --------------------------------------------------------------------------------------------------------- */
+
+static gram_step *new_step(gram_planner *p, const char *template, const gram_node *shape)
+{
+    gram_step *step = gram_alloc(p->ctx, sizeof *step);
+    step->template = template;
+    step->heads = shape->heads;
+    step->batched = shape->batched;
+    step->lanes = shape->rows;
+    step->queries = shape->cols;
+    step->mask = -1;
+    step->root = -1;
+    return step;
+}
+
+static void add_step(gram_planner *p, gram_step *step, const char *name)
+{
+    gram_plan *plan = p->plan;
+    plan->steps = grow(p->ctx, plan->steps, plan->nsteps, sizeof *plan->steps);
+    add_phase(p, -1, plan->nsteps);
+    plan->steps[plan->nsteps++] = step;
+    step->name = gram_format(p->ctx, "%s_%s", step->template, name);
+}
+
+static const gram_node *value_of(const gram_node *node)
+{
+    while (node->op == GRAM_OP_KEEP)
+        node = node->args[0];
+    return node;
+}
+
+/* node's tiles as the root of a program, and its predicate's as the mask. */
+static void set_root(gram_planner *p, gram_step *step, gram_program *program, gram_node *value, const gram_node *keep,
+                     int *root, int *mask)
+{
+    *root = gram_program_spread(p, program, gram_program_add(p, step, program, (gram_node *)value_of(value)));
+    if (keep)
+        *mask = gram_program_spread(p, program, gram_program_add(p, step, program, (gram_node *)keep));
+}
+
+/* A step that computes node, a formula or a product of arrays, into a buffer of its shape. */
+static void map_into(gram_planner *p, gram_node *node, int buffer)
+{
+    if (gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1)) {
+        gram_buffer *b = &p->plan->buffers[buffer];
+        int turned = add_view(p, buffer, GRAM_VIEW_TRANSPOSE, b->cols, b->rows, gram_dim_number(0));
+        map_into(p, gram_transposed(p->ctx, node), turned);
+        return;
+    }
+    gram_step *step = new_step(p, "map", node);
+    step->what = node;
+    step->keep = node->keep;
+    set_root(p, step, &step->program, node, node->keep, &step->root, &step->mask);
+    step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
+    p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
+    add_step(p, step, p->plan->buffers[buffer].name);
+}
+
+/* log2(e) S: the stream's exponentials are powers of two. */
+static gram_node *in_bits(gram_ctx *ctx, gram_node *score)
+{
+    gram_node *log2e = gram_node_number(ctx, score->loc, GRAM_REAL, 1.4426950408889634074);
+    gram_node *x = (gram_node *)value_of(score);
+    if (x->op == GRAM_OP_MUL && x->args[0]->op == GRAM_OP_NUMBER) {
+        log2e = gram_node_number(ctx, score->loc, GRAM_REAL, log2e->number * x->args[0]->number);
+        x = x->args[1];
+    }
+    return gram_node_binary(ctx, score->loc, GRAM_OP_MUL, log2e, x);
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------- */
+
+/* Two sums stream together where their tiles are the same: over one P, or the softmax of S and its logsumexp. */
+static const gram_node *tiles_of(const gram_node *node)
+{
+    const gram_node *P = streamed(node);
+    if (node->op == GRAM_OP_LOGSUMEXP)
+        return P;
+    return P->op == GRAM_OP_SOFTMAX ? P->args[0] : P;
+}
+
+static bool over_softmax(const gram_node *node)
+{
+    return node->op == GRAM_OP_LOGSUMEXP || streamed(node)->op == GRAM_OP_SOFTMAX;
+}
+
+static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b)
+{
+    return gram_is_stream(p, b) && tiles_of(a) == tiles_of(b) && over_softmax(a) == over_softmax(b) &&
+           a->heads == b->heads && a->batched == b->batched && !p->computed[b->id] &&
+           (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM) &&
+           (!over_softmax(a) || b->op == GRAM_OP_MATMUL || b->op == GRAM_OP_LOGSUMEXP);
+}
+
+/* Does node's value need any of the group's first? */
+static bool depends(const gram_node *node, gram_node *const *group, int n, char *seen)
+{
+    if (seen[node->id])
+        return seen[node->id] == 2;
+    seen[node->id] = 1;
+    for (int k = 0; k < n; k++)
+        if (node == group[k])
+            return seen[node->id] = 2, true;
+    for (int k = 0; k < node->nargs; k++)
+        if (depends(node->args[k], group, n, seen))
+            return seen[node->id] = 2, true;
+    return false;
+}
+
+static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const *group, int n)
+{
+    char *seen = gram_alloc(p->ctx, (size_t)p->known);
+    return depends(node, group, n, seen);
+}
+
+/* All sums that stream with node and whose left factors need none of them first. */
+static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
+{
+    int n = 0;
+    group[n++] = node;
+    for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
+        gram_node *other = p->live[k];
+        if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n))
+            group[n++] = other;
+    }
+    return n;
+}
+
+static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
+{
+    int pad = p->plan->real_bits == 64 ? 8 : 16;
+    gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0])};
+    bool whole = gram_dim_known(sum.rows) && sum.rows.number % pad == 0;
+    if (!whole || !gram_buffer_contiguous(p->plan, sum.left))
+        sum.pack = gram_plan_pack(p, sum.left, false);
+    step->sums[step->nsums++] = sum;
+}
+
+/* The scores' program: of S in units of log2 for a softmax. */
+static gram_step *start_stream(gram_planner *p, gram_node *node)
+{
+    gram_node *tiles = (gram_node *)tiles_of(node);
+    gram_step *step = new_step(p, "stream", tiles);
+    step->heads = node->heads;
+    step->batched = node->batched;
+    step->softmax = over_softmax(node);
+    step->what = tiles;
+    step->keep = tiles->keep;
+    set_root(p, step, &step->program, step->softmax ? in_bits(p->ctx, tiles) : tiles, step->keep, &step->root,
+             &step->mask);
+    return step;
+}
+
+static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buffer)
+{
+    gram_store_plan store = {.mask = -1, .lanes = node->rows, .buffer = buffer};
+    set_root(p, step, &store.program, node, node->keep, &store.root, &store.mask);
+    step->stores[step->nstores++] = store;
+}
+
+/* Is node used by anything that the formula `last` does not swallow? */
+static int uses_within(const gram_node *formula, const gram_node *node, gram_node *const *group, int n, char *seen)
+{
+    int uses = 0;
+    if (seen[formula->id])
+        return 0;
+    seen[formula->id] = 1;
+    for (int k = 0; k < n; k++)
+        if (formula == group[k])
+            return 0;
+    for (int k = 0; is_formula(formula) && k < formula->nargs; k++)
+        uses += (formula->args[k] == node) + uses_within(formula->args[k], node, group, n, seen);
+    return uses;
+}
+
+static bool is_output(gram_planner *p, const gram_node *node)
+{
+    for (int k = 0; k < p->plan->spec->noutputs; k++)
+        if (p->plan->spec->outputs[k].node == node)
+            return true;
+    return false;
+}
+
+/* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there is one. */
+static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *last, int buffer)
+{
+    gram_step *step = start_stream(p, group[0]);
+    for (int k = 0; k < n; k++) {
+        if (group[k]->op == GRAM_OP_MATMUL)
+            add_sum(p, step, group[k]);
+        else
+            step->stats[step->nstats++] = (gram_stat){group[k], group[k]->op};
+    }
+    for (int k = 0; k < n; k++) {
+        char *seen = gram_alloc(p->ctx, (size_t)p->known);
+        if (last && last != group[k] && !is_output(p, group[k]) && uses_within(last, group[k], group, n, seen) == p->users[group[k]->id])
+            continue;
+        add_store(p, step, group[k], last == group[k] ? buffer : reserve(p, group[k]));
+    }
+    if (last && is_formula(last))
+        add_store(p, step, last, buffer);
+    add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
+}
+
+/* --- a formula over a stream's sums, done in its epilogue ---------------------------------------------------------- */
+
+typedef struct fusion {
+    gram_planner *p;
+    gram_node *first; /* the first sum met */
+    bool possible;
+} fusion;
+
+/* Looks for sums in a formula; a product in it, or sums of two streams, rule the fusion out. */
+static void look_for_sums(fusion *f, gram_node *node, char *seen)
+{
+    if (seen[node->id] || f->p->computed[node->id])
+        return;
+    seen[node->id] = 1;
+    if (gram_is_stream(f->p, node)) {
+        if (!f->first)
+            f->first = node;
+        f->possible &= streams_with(f->p, f->first, node);
+    } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_SQDIST &&
+               node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
+        for (int k = 0; k < node->nargs; k++)
+            look_for_sums(f, node->args[k], seen);
+    } else {
+        bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+        bool tiles = node->op == GRAM_OP_MATMUL || node->op == GRAM_OP_SQDIST || node->op == GRAM_OP_DIST1;
+        f->possible &= node->op != GRAM_OP_SOFTMAX && !(tiles && matrix);
+    }
+}
+
+/* Every part of the formula that is not entry by entry must be there before the stream starts. */
+static bool ready_before(gram_planner *p, gram_node *node, gram_node *const *group, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (node == group[k])
+            return true;
+    if (p->computed[node->id])
+        return true;
+    if (!is_formula(node))
+        return !depends_on(p, node, group, n);
+    bool ready = true;
+    for (int k = 0; k < node->nargs && ready; k++)
+        ready = ready_before(p, node->args[k], group, n);
+    return ready;
+}
+
+static bool fuse_into(gram_planner *p, gram_node *node, int buffer)
+{
+    fusion f = {.p = p, .possible = node->id < p->known && !gram_dim_is(node->rows, 1)};
+    gram_node *group[GRAM_MOST];
+    if (f.possible)
+        look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
+    if (!f.possible || !f.first || node->heads != f.first->heads || node->batched != f.first->batched ||
+        !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
+        return false;
+    int n = collect_group(p, f.first, group);
+    if (!ready_before(p, node, group, n))
+        return false;
+    stream_into(p, group, n, node, buffer);
+    return true;
+}
+
+/* --- from a node to the steps that compute it ---------------------------------------------------------------------- */
+
+static void compute_into(gram_planner *p, gram_node *node, int buffer);
+
+/* [A B], [A; B], stacked or joined heads: each part into its place. */
+static void parts_into(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_dim at = gram_dim_number(0);
+    for (int k = 0; k < node->nargs; k++) {
+        gram_node *part = node->args[k];
+        int place;
+        if (node->op == GRAM_OP_STACK_HEADS) {
+            place = add_head_view(p, buffer, k);
+        } else if (node->op == GRAM_OP_CONCAT_HEADS) {
+            place = add_split_view(p, buffer, part->heads, part->rows);
+        } else {
+            bool over = node->op == GRAM_OP_VCAT;
+            place = add_view(p, buffer, over ? GRAM_VIEW_ROWS : GRAM_VIEW_COLS, part->rows, part->cols, at);
+            at = gram_dim_add(at, over ? part->rows : part->cols);
+        }
+        compute_into(p, part, place);
+    }
+}
+
+static bool is_parts(const gram_node *node)
+{
+    return node->op == GRAM_OP_HCAT || node->op == GRAM_OP_VCAT || node->op == GRAM_OP_STACK_HEADS ||
+           node->op == GRAM_OP_CONCAT_HEADS;
+}
+
+/* Node's value into a buffer of its shape, which may be a part of another's. */
+static void compute_into(gram_planner *p, gram_node *node, int buffer)
+{
+    make_room(p, node->id);
+    gram_node *group[GRAM_MOST];
+    bool done = p->computed[node->id] && p->buffer[node->id] - 1 != buffer;
+    if (!done && is_parts(node)) {
+        parts_into(p, node, buffer);
+    } else if (!done && gram_is_stream(p, node)) {
+        p->computed[node->id] = 0;
+        int n = collect_group(p, node, group);
+        stream_into(p, group, n, node, buffer);
+        p->computed[node->id] = p->buffer[node->id] != 0;
+    } else if (done || !fuse_into(p, node, buffer)) {
+        map_into(p, node, buffer);
+    }
+}
+
+/* A way to look at an array that is there: nothing is computed. */
+static int view_of(gram_planner *p, gram_node *node)
+{
+    gram_node *a = node->args[0];
+    switch (node->op) {
+    case GRAM_OP_TRANSPOSE:
+        return add_view(p, gram_plan_buffer(p, a), GRAM_VIEW_TRANSPOSE, node->rows, node->cols, gram_dim_number(0));
+    case GRAM_OP_ROWS:
+        return add_view(p, gram_plan_buffer(p, a), GRAM_VIEW_ROWS, node->rows, node->cols, node->dim);
+    case GRAM_OP_HEAD_AT:
+        return add_head_view(p, gram_plan_buffer(p, a), node->index);
+    default:
+        return add_split_view(p, gram_plan_buffer(p, a), node->heads, node->rows);
+    }
+}
+
+static bool is_view(const gram_node *node)
+{
+    return node->op == GRAM_OP_TRANSPOSE || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_HEAD_AT ||
+           node->op == GRAM_OP_SPLIT_HEADS;
+}
+
+int gram_plan_buffer(gram_planner *p, gram_node *node)
+{
+    make_room(p, node->id);
+    if (p->computed[node->id])
+        return p->buffer[node->id] - 1;
+    if (is_view(node) && !p->buffer[node->id])
+        return set_buffer(p, node, view_of(p, node));
+    if (is_view(node)) {
+        map_into(p, node, p->buffer[node->id] - 1);
+        return set_buffer(p, node, p->buffer[node->id] - 1);
+    }
+    int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : add_buffer(p, buffer_like(node));
+    compute_into(p, node, buffer);
+    return set_buffer(p, node, buffer);
+}
+
+/* --- the pass ------------------------------------------------------------------------------------------------------ */
+
+static void visit(gram_planner *p, gram_node *node, char *seen)
+{
+    if (seen[node->id])
+        return;
+    seen[node->id] = 1;
+    for (int k = 0; k < node->nargs; k++) {
+        p->users[node->args[k]->id]++;
+        visit(p, node->args[k], seen);
+    }
+    if (node->keep)
+        visit(p, node->keep, seen);
+    p->live[p->nlive++] = node;
+}
+
+static void list_live(gram_planner *p)
+{
+    const gram_spec *spec = p->plan->spec;
+    int most = 0;
+    for (int k = 0; k < spec->noutputs; k++)
+        most = spec->outputs[k].node->id > most ? spec->outputs[k].node->id : most;
+    make_room(p, most);
+    char *seen = gram_alloc(p->ctx, (size_t)p->known);
+    p->live = gram_alloc(p->ctx, (size_t)p->known * sizeof *p->live);
+    p->nlive = 0;
+    memset(p->users, 0, (size_t)p->known * sizeof *p->users);
+    for (int k = 0; k < spec->noutputs; k++) {
+        visit(p, spec->outputs[k].node, seen);
+        p->users[spec->outputs[k].node->id]++;
+    }
+}
+
+/* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. */
+static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
+{
+    gram_ctx *ctx = p->ctx;
+    if (done[node->id] || !node->nargs)
+        return done[node->id] ? done[node->id] : node;
+    gram_node **args = gram_alloc(ctx, (size_t)node->nargs * sizeof *args);
+    for (int k = 0; k < node->nargs; k++)
+        args[k] = oriented(p, node->args[k], done);
+    gram_node *result = gram_node_make(ctx, node->loc, node->op, node->nargs, args, node);
+    double size = entries(node);
+    if (node->op == GRAM_OP_MATMUL && is_streamed(p, node->args[0], size) && !is_streamed(p, node->args[1], size)) {
+        gram_node *turned = gram_node_binary(ctx, node->loc, GRAM_OP_MATMUL, gram_transposed(ctx, args[1]),
+                                             gram_transposed(ctx, args[0]));
+        result = gram_node_unary(ctx, node->loc, GRAM_OP_TRANSPOSE, turned);
+    }
+    return done[node->id] = result;
+}
+
+static void orient(gram_planner *p, gram_spec *spec)
+{
+    gram_node **done = gram_alloc(p->ctx, (size_t)p->known * sizeof *done);
+    for (int k = 0; k < spec->noutputs; k++)
+        spec->outputs[k].node = oriented(p, spec->outputs[k].node, done);
+}
+
+static bool is_weights(const gram_input *in)
+{
+    return in->kind == GRAM_MATRIX;
+}
+
+static void add_inputs(gram_planner *p)
+{
+    const gram_spec *spec = p->plan->spec;
+    for (int k = 0; k < spec->ninputs; k++) {
+        const gram_input *in = spec->inputs[k];
+        bool integer = in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
+        add_buffer(p, (gram_buffer){.name = in->name, .storage = GRAM_AT_INPUT, .type = integer ? GRAM_INT : GRAM_REAL,
+                                    .index = k, .rows = in->rows, .cols = in->cols, .heads = in->heads,
+                                    .batched = in->batched, .weights = is_weights(in),
+                                    .flat = in->kind == GRAM_TOKENS_FLAT});
+    }
+    for (int k = 0; k < p->nlive; k++)
+        if (p->live[k]->op == GRAM_OP_INPUT)
+            set_buffer(p, p->live[k], p->live[k]->input->index);
+}
+
+/* Does node come from weights alone, with no token and no item in it? */
+static bool from_weights(const gram_node *node)
+{
+    if (node->op == GRAM_OP_INPUT)
+        return node->input->kind == GRAM_MATRIX || (node->input->kind == GRAM_VECTOR && !node->batched) ||
+               node->input->kind == GRAM_SCALAR;
+    bool weights = true;
+    for (int k = 0; k < node->nargs && weights; k++)
+        weights = from_weights(node->args[k]);
+    return weights;
+}
+
+static void add_outputs(gram_planner *p)
+{
+    const gram_spec *spec = p->plan->spec;
+    for (int k = 0; k < spec->noutputs; k++) {
+        gram_node *node = spec->outputs[k].node;
+        gram_buffer b = buffer_like(node);
+        b.name = spec->outputs[k].name;
+        b.storage = GRAM_AT_OUTPUT;
+        b.index = k;
+        b.weights = from_weights(node) && !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+        int buffer = add_buffer(p, b);
+        if (!p->buffer[node->id])
+            p->buffer[node->id] = buffer + 1;
+    }
+}
+
+static void compute_outputs(gram_planner *p, int first)
+{
+    const gram_spec *spec = p->plan->spec;
+    for (int k = 0; k < spec->noutputs; k++) {
+        int has = gram_plan_buffer(p, spec->outputs[k].node);
+        if (has != first + k)
+            map_into(p, spec->outputs[k].node, first + k);
+    }
+}
+
+gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
+{
+    gram_planner p = {.ctx = ctx, .plan = gram_alloc(ctx, sizeof *p.plan)};
+    gram_spec *own = gram_alloc(ctx, sizeof *own);
+    *own = *spec;
+    own->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *own->outputs);
+    memcpy(own->outputs, spec->outputs, (size_t)spec->noutputs * sizeof *own->outputs);
+    p.plan->spec = own;
+    p.plan->real_bits = real_bits;
+    list_live(&p);
+    orient(&p, own);
+    list_live(&p);
+    add_inputs(&p);
+    int first = p.plan->nbuffers;
+    add_outputs(&p);
+    compute_outputs(&p, first);
+    p.plan->wide = real_bits == 32 && gram_is_wide(ctx, own);
+    return p.plan;
+}

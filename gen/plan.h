@@ -1,0 +1,186 @@
+/* The plan: plain data that says which loops run over which arrays. Made by plan.c, printed by plan_print.c, turned into C
+ * by emit.c.
+ *
+ * A step works on a tile space: *lanes* are the rows of its matrix (keys, or the features of a token) and lie along
+ * vectors, 64 to a tile; *queries* are its columns, 48 to a block. Two kinds of step cover every formula:
+ *
+ *   map     out = f(tile): a projection with what follows it, an elementwise formula, a pair matrix that must be built
+ *   stream  over tiles of lanes: scores are made, used up in sums over the lanes, and forgotten; then an epilogue per block
+ *
+ * What a tile holds is a program: instructions in single assignment, each with its rate. */
+#ifndef GRAM_PLAN_H
+#define GRAM_PLAN_H
+
+#include "ir.h"
+
+/* An array that the kernel reads or writes, always seen as rows x cols per head and item. */
+typedef enum gram_storage { GRAM_AT_INPUT, GRAM_AT_OUTPUT, GRAM_AT_WORK, GRAM_AT_VIEW } gram_storage;
+typedef enum gram_view_of {
+    GRAM_VIEW_TRANSPOSE,
+    GRAM_VIEW_ROWS,   /* from row `from` on */
+    GRAM_VIEW_COLS,   /* from column `from` on */
+    GRAM_VIEW_HEAD,   /* head `index` alone */
+    GRAM_VIEW_SPLIT,  /* (H rows) x cols seen as H heads of rows x cols */
+    GRAM_VIEW_CONCAT, /* the reverse, of an array whose heads lie inside a token */
+} gram_view_of;
+
+typedef struct gram_buffer {
+    const char *name;      /* of the C variable */
+    const gram_node *node; /* what it holds; NULL for a part of another */
+    gram_storage storage;
+    gram_type type;
+    int index;             /* of the input or output; VIEW_HEAD: the head */
+    gram_dim rows, cols;
+    int heads;
+    bool batched;
+    bool flat;             /* heads inside a token: [batch, cols, heads, rows] */
+    bool weights;          /* [heads, rows, cols] as written in the maths */
+    int base;              /* VIEW: the array seen */
+    gram_view_of view;
+    gram_dim from;
+} gram_buffer;
+
+/* A copy made once per head and item: panels of 64 rows transposed, or columns padded to whole vectors. */
+typedef struct gram_pack {
+    int buffer;
+    bool panels;
+} gram_pack;
+
+/* Which axes a value varies along. */
+enum { GRAM_RATE_ONE = 0, GRAM_RATE_LANE = 1, GRAM_RATE_QUERY = 2, GRAM_RATE_PAIR = 3 };
+
+typedef enum gram_instr_kind {
+    GRAM_I_OP,       /* a scalar operation */
+    GRAM_I_NUMBER,
+    GRAM_I_SIZE,
+    GRAM_I_ROW,
+    GRAM_I_COL,
+    GRAM_I_HEAD,
+    GRAM_I_BATCH,
+    GRAM_I_LOAD,     /* buffer's entries */
+    GRAM_I_GATHER,   /* buffer at (args[0], args[1]) */
+    GRAM_I_LEAF,     /* leaf's products or distances */
+    GRAM_I_SUM_OF,   /* stream epilogue: accumulator `index` */
+    GRAM_I_STAT,     /* stream epilogue: statistic `index`, per query */
+} gram_instr_kind;
+
+typedef struct gram_instr {
+    gram_instr_kind kind;
+    gram_op op;
+    gram_type type;
+    int rate;
+    int args[3];
+    int nargs;
+    double number;
+    gram_dim dim;
+    int buffer, index;
+    int heads;             /* HEAD: of so many */
+    const gram_node *node; /* what it computes, for comments */
+} gram_instr;
+
+typedef struct gram_program {
+    int n;
+    gram_instr *instr;
+} gram_program;
+
+/* left (rows x inner, read along lanes) times right (inner x cols, read along queries), or distances between them. */
+typedef struct gram_leaf {
+    gram_op op;
+    int left, right;
+    gram_dim inner;
+    int pack;
+    int scale; /* instruction of rate ONE that the product is multiplied by, or -1 */
+} gram_leaf;
+
+/* A sum over lanes: rows x queries += left (rows x lanes) times the tile. */
+typedef struct gram_sum {
+    const gram_node *node;
+    int left;
+    gram_dim rows;
+    int pack; /* -1: read in place */
+} gram_sum;
+
+typedef struct gram_stat {
+    const gram_node *node;
+    gram_op op; /* SUM, MAXIMUM, LOGSUMEXP */
+} gram_stat;
+
+/* A tile that is stored: root's value (0 where mask does not hold) into a buffer. */
+typedef struct gram_store_plan {
+    gram_program program;
+    int root, mask; /* instructions; mask -1: all kept */
+    gram_dim lanes;
+    int buffer;
+} gram_store_plan;
+
+enum { GRAM_MOST = 64 };
+
+typedef struct gram_step {
+    const char *name;
+    const char *template; /* "map", "stream", ... */
+    gram_dim lanes, queries;
+    int heads;
+    bool batched;
+    gram_program program;
+    int root, mask;
+    const gram_node *what;       /* the node whose tiles root computes */
+    const gram_node *keep;       /* its predicate */
+    bool softmax;                /* stream: the tile is exp(root - running maximum) */
+    int nleaves, nsums, nstats, nstores;
+    gram_leaf leaves[GRAM_MOST];
+    gram_sum sums[GRAM_MOST];
+    gram_stat stats[GRAM_MOST];
+    gram_store_plan stores[GRAM_MOST];
+} gram_step;
+
+/* What runs on the team, in order: a pack or a step (the other is -1). */
+typedef struct gram_phase {
+    int pack, step;
+} gram_phase;
+
+typedef struct gram_plan {
+    const gram_spec *spec;
+    int real_bits;
+    int nbuffers, npacks, nsteps, norder;
+    gram_buffer *buffers;
+    gram_pack *packs;
+    gram_step **steps;
+    gram_phase *order;
+    bool wide;  /* integers need 64 bits beside 32-bit reals */
+    bool dense; /* some matrix over pairs is built though no output asked for it */
+} gram_plan;
+
+/* May node's integers leave the 32 bits that a lane has? Indices and sizes are below 2^30. */
+bool gram_is_wide(gram_ctx *ctx, const gram_spec *spec);
+
+/* Does one number per key or query change along the lanes of the buffer with step 1? */
+bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
+
+/* --- what plan.c and program.c share ------------------------------------------------------------------------------- */
+
+typedef struct gram_planner {
+    gram_ctx *ctx;
+    gram_plan *plan;
+    int known;          /* size of the two tables below, by node id */
+    int *buffer;        /* index + 1, 0: none */
+    char *computed;
+    int *users;         /* how many nodes use it */
+    gram_node **live;   /* every node, operands first */
+    int nlive;
+    int names;
+} gram_planner;
+
+/* The buffer that holds node's value, computed by steps added to the plan where there is none yet. */
+int gram_plan_buffer(gram_planner *p, gram_node *node);
+/* The pack of a buffer, shared by all steps. */
+int gram_plan_pack(gram_planner *p, int buffer, bool panels);
+/* Is node (a MATMUL, SUM, MAXIMUM or LOGSUMEXP) a sum over the lanes of a matrix that is streamed? */
+bool gram_is_stream(gram_planner *p, const gram_node *node);
+
+/* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an
+ * epilogue, the step's own sums and statistics are at hand. */
+int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node);
+/* Instruction k with a value for each pair: where it has less, every entry repeats it (x = max(x, x)). */
+int gram_program_spread(gram_planner *p, gram_program *program, int k);
+
+#endif

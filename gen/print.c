@@ -1,0 +1,607 @@
+/* Print: a program's instructions as C.
+ *
+ * For a C compiler, instructions of one rate are fused into one loop of vector expressions; tiles are written only where
+ * a primitive or the next loop reads them. For TinyCC, which neither inlines nor vectorises, each instruction is one call
+ * of the runtime's primitive. In both, a value's name tells its rate: c one number, q per query, k per lane, t a tile. */
+#include <math.h>
+#include <string.h>
+
+#include "print.h"
+
+static const struct {
+    const char *scalar, *vector, *load, *store, *splat;
+} types[] = {
+    [GRAM_REAL] = {"gram_real", "gram_vreal", "gram_v_load", "gram_v_store", "gram_v_splat"},
+    [GRAM_INT] = {"gram_int", "gram_vint", "gram_v_loadi", "gram_v_storei", "gram_v_splati"},
+    [GRAM_BOOL] = {"gram_bits", "gram_mask", "gram_v_loadm", "gram_v_storem", "gram_v_splatm"},
+};
+
+typedef struct printer {
+    gram_ctx *ctx;
+    const gram_plan *plan;
+    const gram_step *step;
+    const gram_program *program;
+    bool tcc;
+    int root, mask;
+    bool *for_root; /* the root needs it */
+    int *level;     /* among pair instructions: after how many primitives */
+    int *tile;      /* its tile buffer, -1: none */
+    int *last;      /* the last unit that reads it */
+    gram_lines lines;
+} printer;
+
+/* --- names --------------------------------------------------------------------------------------------------------- */
+
+const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim)
+{
+    gram_text text = {.ctx = ctx};
+    int terms = 0;
+    for (int s = 0; s < spec->nsizes; s++)
+        for (int k = 0; k < dim.times[s]; k++)
+            gram_put(&text, "%sjob->%s", terms++ ? " + " : "", spec->sizes[s]);
+    if (dim.number || !terms)
+        gram_put(&text, "%s%lld", terms++ ? " + " : "", (long long)dim.number);
+    return terms > 1 ? gram_format(ctx, "(%s)", text.data) : text.data;
+}
+
+static const char *head_of(gram_ctx *ctx, const gram_step *step, int heads)
+{
+    if (step->heads <= 1 || heads <= 1)
+        return "0";
+    return heads == step->heads ? "head" : gram_format(ctx, "head / %d", step->heads / heads);
+}
+
+const char *gram_print_at(gram_ctx *ctx, const gram_step *step, const gram_buffer *buffer, const char *suffix)
+{
+    return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
+                       buffer->name, suffix, step->batched ? "batch" : "0", head_of(ctx, step, buffer->heads));
+}
+
+static const char *number(printer *p, const gram_instr *instr)
+{
+    if (instr->type == GRAM_INT)
+        return gram_format(p->ctx, "%lld", (long long)instr->number);
+    if (isinf(instr->number))
+        return instr->number > 0 ? "INFINITY" : "-INFINITY";
+    if (isnan(instr->number))
+        return "NAN";
+    const char *text = gram_format(p->ctx, p->plan->real_bits == 32 ? "%.9g" : "%.17g", instr->number);
+    const char *point = strpbrk(text, ".en") ? "" : ".0";
+    return gram_format(p->ctx, "%s%s%s", text, point, p->plan->real_bits == 32 ? "f" : "");
+}
+
+static const char *array_name(printer *p, int k)
+{
+    static const char letters[] = "cqqt"; /* by rate; lanes are k */
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->kind == GRAM_I_STAT)
+        return gram_format(p->ctx, "stat%d", instr->index);
+    if (instr->kind == GRAM_I_SUM_OF)
+        return gram_format(p->ctx, "sum%d", instr->index);
+    if (instr->rate == GRAM_RATE_PAIR)
+        return gram_format(p->ctx, "t%d", p->tile[k]);
+    return gram_format(p->ctx, "%c%d", instr->rate == GRAM_RATE_LANE ? 'k' : letters[instr->rate], k);
+}
+
+/* --- which instruction goes where ---------------------------------------------------------------------------------- */
+
+/* Done by a primitive on whole arrays, rather than in a loop of vector expressions. */
+static bool is_call(const printer *p, const gram_instr *instr)
+{
+    if (instr->kind == GRAM_I_LEAF || instr->kind == GRAM_I_GATHER || instr->kind == GRAM_I_LOAD)
+        return true;
+    return p->tcc;
+}
+
+static bool is_given(const gram_instr *instr)
+{
+    return instr->kind == GRAM_I_STAT || instr->kind == GRAM_I_SUM_OF;
+}
+
+static void mark(printer *p, int k)
+{
+    if (k < 0 || p->for_root[k])
+        return;
+    p->for_root[k] = true;
+    const gram_instr *instr = &p->program->instr[k];
+    for (int a = 0; a < instr->nargs; a++)
+        mark(p, instr->args[a]);
+    if (instr->kind == GRAM_I_LEAF)
+        mark(p, p->step->leaves[instr->index].scale);
+}
+
+/* A call reads arrays, so it stands a level above what it reads. */
+static void set_levels(printer *p)
+{
+    for (int k = 0; k < p->program->n; k++) {
+        const gram_instr *instr = &p->program->instr[k];
+        bool call = is_call(p, instr);
+        p->level[k] = 0;
+        for (int a = 0; a < instr->nargs; a++) {
+            const gram_instr *arg = &p->program->instr[instr->args[a]];
+            int above = arg->rate == instr->rate ? p->level[instr->args[a]] + (call && !is_call(p, arg)) : 0;
+            p->level[k] = above > p->level[k] ? above : p->level[k];
+        }
+    }
+}
+
+/* Is k read as an array: by a call, by another rate's loop, by a later level, or after the program? */
+static bool is_array(const printer *p, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (is_call(p, instr) || k == p->root || k == p->mask)
+        return true;
+    for (int u = k + 1; u < p->program->n; u++) {
+        const gram_instr *user = &p->program->instr[u];
+        for (int a = 0; a < user->nargs; a++)
+            if (user->args[a] == k && (is_call(p, user) || user->rate != instr->rate || p->level[u] != p->level[k] ||
+                                       p->for_root[u] != p->for_root[k]))
+                return true;
+    }
+    return false;
+}
+
+/* --- one instruction's text ---------------------------------------------------------------------------------------- */
+
+/* ops.def's vector text with a, b, c replaced by the operands' names. */
+static const char *expression(printer *p, const gram_instr *instr, const char *const *args)
+{
+    gram_text text = {.ctx = p->ctx};
+    const char *s = gram_ops[instr->op].vector;
+    for (; *s; s++) {
+        bool alone = (s == gram_ops[instr->op].vector || !strchr("_abcdefghijklmnopqrstuvwxyz", s[-1])) &&
+                     !strchr("_abcdefghijklmnopqrstuvwxyz", s[1] ? s[1] : ' ');
+        if (*s >= 'a' && *s <= 'c' && alone)
+            gram_put(&text, "%s", args[*s - 'a']);
+        else
+            gram_put_bytes(&text, s, 1);
+    }
+    return text.data;
+}
+
+static const char *one_number(printer *p, const gram_instr *instr)
+{
+    switch (instr->kind) {
+    case GRAM_I_NUMBER:
+        return number(p, instr);
+    case GRAM_I_SIZE:
+        return gram_format(p->ctx, "(gram_int)%s", gram_print_dim(p->ctx, p->plan->spec, instr->dim));
+    case GRAM_I_HEAD:
+        return gram_format(p->ctx, "(gram_int)(%s)", head_of(p->ctx, p->step, instr->heads));
+    case GRAM_I_BATCH:
+        return p->step->batched ? "(gram_int)batch" : "0";
+    default:
+        return gram_format(p->ctx, "*%s",
+                           gram_print_at(p->ctx, p->step, &p->plan->buffers[instr->buffer], ""));
+    }
+}
+
+/* How many rows and lanes an array of this rate has, and the step from one to the next of an operand of rate `of`. */
+static const char *extent(int rate)
+{
+    static const char *const extents[] = {"1, 1", "1, lanes", "1, queries", "queries, lanes"};
+    return extents[rate];
+}
+
+static const char *strides(int rate, int of)
+{
+    static const char *const within_pair[] = {"0, 0", "0, 1", "1, 0", "GRAM_TILE, 1"};
+    return rate == GRAM_RATE_PAIR ? within_pair[of] : of == GRAM_RATE_ONE ? "0, 0" : "0, 1";
+}
+
+static const char *room(int rate)
+{
+    static const char *const rooms[] = {"GRAM_PAD", "GRAM_TILE", "GRAM_BLOCK", ""};
+    return rooms[rate];
+}
+
+static void declare(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->rate != GRAM_RATE_PAIR)
+        gram_put(out, "%s %s[%s];\n", types[instr->type].scalar, array_name(p, k), room(instr->rate));
+}
+
+static const char *tile_as(printer *p, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->rate == GRAM_RATE_ONE && !p->tcc)
+        return gram_format(p->ctx, "c%d_at", k);
+    if (instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL)
+        return gram_format(p->ctx, "(%s *)%s", types[instr->type].scalar, array_name(p, k));
+    if (instr->kind == GRAM_I_SUM_OF)
+        return gram_format(p->ctx, "%s + lane", array_name(p, k));
+    return array_name(p, k);
+}
+
+static const char *operand_strides(printer *p, int rate, int k)
+{
+    const gram_instr *arg = &p->program->instr[k];
+    if (arg->kind == GRAM_I_SUM_OF)
+        return "width, 1";
+    return strides(rate, arg->rate);
+}
+
+static void put_load(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    const gram_buffer *b = &p->plan->buffers[instr->buffer];
+    const char *at = gram_print_at(p->ctx, p->step, b, ""), *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
+    const char *to = tile_as(p, k);
+    if (instr->rate == GRAM_RATE_LANE)
+        gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
+    else if (instr->rate == GRAM_RATE_QUERY)
+        gram_put(out, "%s(%s, %s + query * job->%s.col, 0, job->%s.col, 1, queries);\n", call, to, at, b->name, b->name);
+    else
+        gram_put(out, "%s(%s, %s + query * job->%s.col + lane * job->%s.row, job->%s.col, job->%s.row, queries, lanes);\n",
+                 call, to, at, b->name, b->name, b->name, b->name);
+}
+
+static void put_leaf(printer *p, gram_text *out, int k)
+{
+    static const struct {
+        gram_op op;
+        const char *call;
+    } calls[] = {{GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
+    const gram_leaf *leaf = &p->step->leaves[p->program->instr[k].index];
+    const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
+    const gram_buffer *left = &p->plan->buffers[leaf->left];
+    for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
+        if (calls[c].op == leaf->op)
+            gram_put(out, "%s(%s, GRAM_TILE, block%d, %s, %s + lane * %s, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
+                     calls[c].call, array_name(p, k), p->program->instr[k].index, inner,
+                     gram_print_at(p->ctx, p->step, left, "_panels"), inner, inner);
+}
+
+static void put_gather(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    const gram_buffer *b = &p->plan->buffers[instr->buffer];
+    const char *dim[2] = {gram_print_dim(p->ctx, p->plan->spec, b->rows), gram_print_dim(p->ctx, p->plan->spec, b->cols)};
+    static const char *const step[2] = {"row", "col"};
+    gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", tile_as(p, k),
+             extent(instr->rate), gram_print_at(p->ctx, p->step, b, ""));
+    for (int a = 0; a < 2; a++)
+        gram_put(out, ", job->%s.%s, %s, %s, %s", b->name, step[a], dim[a], tile_as(p, instr->args[a]),
+                 operand_strides(p, instr->rate, instr->args[a]));
+    gram_put(out, ");\n");
+}
+
+static void put_map_call(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    gram_put(out, "gram_map_%s(%s, %s", gram_ops[instr->op].name, tile_as(p, k), extent(instr->rate));
+    for (int a = 0; a < instr->nargs; a++)
+        gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, instr->rate, instr->args[a]));
+    gram_put(out, ");\n");
+}
+
+/* One instruction as a call that fills its array. */
+static void put_call(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->rate == GRAM_RATE_ONE && instr->kind != GRAM_I_OP && instr->kind != GRAM_I_GATHER) {
+        gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", types[instr->type].scalar, array_name(p, k), one_number(p, instr));
+        return;
+    }
+    declare(p, out, k);
+    if (instr->kind == GRAM_I_OP)
+        put_map_call(p, out, k);
+    else if (instr->kind == GRAM_I_LOAD)
+        put_load(p, out, k);
+    else if (instr->kind == GRAM_I_LEAF)
+        put_leaf(p, out, k);
+    else if (instr->kind == GRAM_I_GATHER)
+        put_gather(p, out, k);
+    else
+        gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", tile_as(p, k), instr->kind == GRAM_I_ROW ? "lanes" : "queries",
+                 instr->kind == GRAM_I_ROW ? "lane" : "query");
+}
+
+/* --- fused loops --------------------------------------------------------------------------------------------------- */
+
+static const char *operand(printer *p, int k)
+{
+    bool one = p->program->instr[k].rate == GRAM_RATE_ONE;
+    return gram_format(p->ctx, "%c%d", one ? 'c' : 'v', k);
+}
+
+static const char *index_in_loop(int rate, const gram_instr *instr)
+{
+    if (rate != GRAM_RATE_PAIR)
+        return "l";
+    return instr->kind == GRAM_I_SUM_OF ? "r * width + l" : "r * GRAM_TILE + l";
+}
+
+static void put_read(printer *p, gram_text *out, int rate, int k, const char *indent)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (rate == GRAM_RATE_PAIR && instr->rate != GRAM_RATE_PAIR)
+        gram_put(out, "%sconst %s v%d = %s(%s + l);\n", indent, types[instr->type].vector, k, types[instr->type].load,
+                 array_name(p, k));
+    else
+        gram_put(out, "%sconst %s v%d = %s(%s + %s);\n", indent, types[instr->type].vector, k, types[instr->type].load,
+                 instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL ? gram_format(p->ctx, "(%s)", tile_as(p, k))
+                                                                          : tile_as(p, k),
+                 index_in_loop(rate, instr));
+}
+
+static void put_compute(printer *p, gram_text *out, int k, const char *indent)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    const char *args[3], *vector = types[instr->type].vector;
+    for (int a = 0; a < instr->nargs; a++)
+        args[a] = operand(p, instr->args[a]);
+    if (instr->kind == GRAM_I_OP)
+        gram_put(out, "%sconst %s %s = %s;\n", indent, vector, operand(p, k), expression(p, instr, args));
+    else
+        gram_put(out, "%sconst %s v%d = gram_v_iota((gram_int)(%s + l));\n", indent, vector, k,
+                 instr->kind == GRAM_I_ROW ? "lane" : "query");
+}
+
+/* Which instructions a loop holds: of one rate, level and purpose. */
+static bool in_loop(const printer *p, int k, int rate, int level, bool for_root)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    return !is_call(p, instr) && !is_given(instr) && instr->rate == rate && p->level[k] == level &&
+           p->for_root[k] == for_root;
+}
+
+static bool loop_reads(const printer *p, int k, int rate, int level, bool for_root)
+{
+    if (in_loop(p, k, rate, level, for_root))
+        return false;
+    for (int u = k + 1; u < p->program->n; u++)
+        for (int a = 0; in_loop(p, u, rate, level, for_root) && a < p->program->instr[u].nargs; a++)
+            if (p->program->instr[u].args[a] == k)
+                return true;
+    return false;
+}
+
+static void put_loop_body(printer *p, gram_text *out, int rate, int level, bool for_root, const char *indent)
+{
+    for (int k = 0; k < p->program->n; k++) {
+        int own = p->program->instr[k].rate;
+        bool hoisted = own == GRAM_RATE_ONE || (rate == GRAM_RATE_PAIR && own == GRAM_RATE_QUERY);
+        if (!hoisted && loop_reads(p, k, rate, level, for_root))
+            put_read(p, out, rate, k, indent);
+        if (in_loop(p, k, rate, level, for_root)) {
+            const gram_instr *instr = &p->program->instr[k];
+            put_compute(p, out, k, indent);
+            if (is_array(p, k))
+                gram_put(out, "%s%s(%s + %s, v%d);\n", indent, types[instr->type].store,
+                         instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL
+                             ? gram_format(p->ctx, "(%s)", tile_as(p, k))
+                             : tile_as(p, k),
+                         index_in_loop(rate, instr), k);
+        }
+    }
+}
+
+static bool loop_is_empty(const printer *p, int rate, int level, bool for_root)
+{
+    for (int k = 0; k < p->program->n; k++)
+        if (in_loop(p, k, rate, level, for_root))
+            return false;
+    return true;
+}
+
+static void put_loop(printer *p, gram_text *out, int rate, int level, bool for_root)
+{
+    if (loop_is_empty(p, rate, level, for_root))
+        return;
+    for (int k = 0; k < p->program->n; k++)
+        if (in_loop(p, k, rate, level, for_root) && is_array(p, k))
+            declare(p, out, k);
+    if (rate != GRAM_RATE_PAIR) {
+        gram_put(out, "for (int64_t l = 0; l < %s; l += GRAM_LANES) {\n",
+                 rate == GRAM_RATE_LANE ? "lanes" : "queries");
+        put_loop_body(p, out, rate, level, for_root, "    ");
+        gram_put(out, "}\n");
+        return;
+    }
+    gram_put(out, "for (int64_t r = 0; r < queries; r++) {\n");
+    for (int k = 0; k < p->program->n; k++)
+        if (p->program->instr[k].rate == GRAM_RATE_QUERY && loop_reads(p, k, rate, level, for_root))
+            gram_put(out, "    const %s v%d = %s(%s[r]);\n", types[p->program->instr[k].type].vector, k,
+                     types[p->program->instr[k].type].splat, array_name(p, k));
+    gram_put(out, "    for (int64_t l = 0; l < lanes; l += GRAM_LANES) {\n");
+    put_loop_body(p, out, rate, level, for_root, "        ");
+    gram_put(out, "    }\n}\n");
+}
+
+/* --- the sections -------------------------------------------------------------------------------------------------- */
+
+/* Is k an operand of a primitive, a lookup's index or a product's factor, which take arrays? */
+static bool is_read_by_call(const printer *p, int k)
+{
+    for (int u = k + 1; u < p->program->n; u++) {
+        const gram_instr *user = &p->program->instr[u];
+        if (user->kind == GRAM_I_LEAF && p->step->leaves[user->index].scale == k &&
+            p->program->instr[k].kind != GRAM_I_NUMBER)
+            return true;
+        for (int a = 0; user->kind == GRAM_I_GATHER && a < user->nargs; a++)
+            if (user->args[a] == k)
+                return true;
+    }
+    return false;
+}
+
+static bool is_read(const printer *p, int k)
+{
+    if (k == p->root || k == p->mask || is_read_by_call(p, k))
+        return true;
+    for (int u = k + 1; u < p->program->n; u++)
+        for (int a = 0; a < p->program->instr[u].nargs; a++)
+            if (p->program->instr[u].args[a] == k)
+                return true;
+    return false;
+}
+
+static void put_one_lookup(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    gram_put(out, "%s c%d_at[GRAM_PAD];\n", types[instr->type].scalar, k);
+    put_gather(p, out, k);
+    gram_put(out, "const %s c%d = %s(c%d_at[0]);\n", types[instr->type].vector, k, types[instr->type].splat, k);
+}
+
+/* One number as a vector all of whose lanes are it, and as an array where a primitive reads it. */
+static void put_one(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->kind == GRAM_I_GATHER) {
+        put_one_lookup(p, out, k);
+        return;
+    }
+    if (instr->kind == GRAM_I_OP)
+        put_compute(p, out, k, "");
+    else
+        gram_put(out, "const %s c%d = %s(%s);\n", types[instr->type].vector, k, types[instr->type].splat,
+                 one_number(p, instr));
+    if (is_read_by_call(p, k))
+        gram_put(out, "%s c%d_at[GRAM_PAD];\n%s(c%d_at, c%d);\n", types[instr->type].scalar, k,
+                 types[instr->type].store, k, k);
+}
+
+static void put_ones(printer *p, gram_text *out)
+{
+    for (int k = 0; k < p->program->n; k++) {
+        if (p->program->instr[k].rate != GRAM_RATE_ONE || !is_read(p, k))
+            continue;
+        if (p->tcc)
+            put_call(p, out, k);
+        else
+            put_one(p, out, k);
+    }
+}
+
+const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf, bool tcc)
+{
+    printer p = {.ctx = ctx, .plan = plan, .step = step, .program = &step->program, .tcc = tcc};
+    if (leaf->scale < 0)
+        return "1";
+    const gram_instr *instr = &step->program.instr[leaf->scale];
+    return instr->kind == GRAM_I_NUMBER ? number(&p, instr) : gram_format(ctx, "%s[0]", tile_as(&p, leaf->scale));
+}
+
+/* All of one rate and purpose, level by level: first the calls of the level, then its loop. */
+static void put_rate(printer *p, gram_text *out, int rate, bool for_root)
+{
+    int most = 0;
+    for (int k = 0; k < p->program->n; k++)
+        most = p->level[k] > most ? p->level[k] : most;
+    for (int level = 0; level <= most; level++) {
+        for (int k = 0; k < p->program->n; k++) {
+            const gram_instr *instr = &p->program->instr[k];
+            if (is_call(p, instr) && !is_given(instr) && instr->rate == rate && p->level[k] == level &&
+                p->for_root[k] == for_root)
+                put_call(p, out, k);
+        }
+        put_loop(p, out, rate, level, for_root);
+    }
+}
+
+/* Tile buffers: each array of pairs has its own until its last reader; then the next may have it. */
+static void give_tiles(printer *p)
+{
+    for (int k = 0; k < p->program->n; k++) {
+        const gram_instr *instr = &p->program->instr[k];
+        bool needs = instr->rate == GRAM_RATE_PAIR && !is_given(instr) && is_array(p, k);
+        p->tile[k] = needs ? p->lines.tiles++ : -1;
+    }
+}
+
+static void put_mask(printer *p)
+{
+    gram_text *out = &p->lines.mask;
+    put_rate(p, out, GRAM_RATE_LANE, false);
+    put_rate(p, out, GRAM_RATE_PAIR, false);
+}
+
+static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program, int root,
+                     int mask, bool tcc)
+{
+    size_t n = (size_t)program->n + 1;
+    printer p = {.ctx = ctx, .plan = plan, .step = step, .program = program, .tcc = tcc, .root = root, .mask = mask};
+    p.for_root = gram_alloc(ctx, n * sizeof *p.for_root);
+    p.level = gram_alloc(ctx, n * sizeof *p.level);
+    p.tile = gram_alloc(ctx, n * sizeof *p.tile);
+    p.lines.item = p.lines.block = p.lines.tile = p.lines.mask = (gram_text){.ctx = ctx};
+    p.lines.sum = -1;
+    mark(&p, root);
+    return p;
+}
+
+gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
+                              int root, int mask, bool tcc)
+{
+    printer p = start(ctx, plan, step, program, root, mask, tcc);
+    const gram_instr *result = &program->instr[root];
+    set_levels(&p);
+    give_tiles(&p);
+    put_ones(&p, &p.lines.item);
+    put_rate(&p, &p.lines.block, GRAM_RATE_QUERY, true);
+    put_rate(&p, &p.lines.block, GRAM_RATE_QUERY, false);
+    put_rate(&p, &p.lines.tile, GRAM_RATE_LANE, true);
+    put_rate(&p, &p.lines.tile, GRAM_RATE_PAIR, true);
+    if (mask >= 0)
+        put_mask(&p);
+    if (result->kind == GRAM_I_SUM_OF)
+        p.lines.sum = result->index;
+    else
+        p.lines.root = array_name(&p, root);
+    p.lines.kept = mask >= 0 ? array_name(&p, mask) : NULL;
+    return p.lines;
+}
+
+/* --- predicates over ranges ---------------------------------------------------------------------------------------- */
+
+static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
+{
+    const char *at;
+    switch (node->op) {
+    case GRAM_OP_NUMBER:
+        at = gram_format(ctx, "%lld", (long long)node->number);
+        break;
+    case GRAM_OP_SIZE:
+        at = gram_print_dim(ctx, spec, node->dim);
+        break;
+    case GRAM_OP_HEAD:
+        at = head_of(ctx, step, node->heads);
+        break;
+    case GRAM_OP_BATCH:
+        at = step->batched ? "batch" : "0";
+        break;
+    case GRAM_OP_ROW:
+        return "i";
+    case GRAM_OP_COL:
+        return "j";
+    default:
+        return node->type == GRAM_BOOL ? "gram_range_of(0, 1)" : "gram_range_any()";
+    }
+    return gram_format(ctx, "gram_range_of(%s, %s)", at, at);
+}
+
+static const char *range_input(gram_ctx *ctx, const gram_step *step, const gram_node *node)
+{
+    const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name, step->batched ? "batch" : "0",
+                                   head_of(ctx, step, node->heads));
+    return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
+}
+
+const char *gram_print_range(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
+{
+    gram_text text = {.ctx = ctx};
+    if (node->op == GRAM_OP_EXPAND || node->op == GRAM_OP_KEEP)
+        return gram_print_range(ctx, spec, step, node->args[0]);
+    if (node->op == GRAM_OP_INPUT && node->type == GRAM_INT && node->input->kind == GRAM_COUNT)
+        return range_input(ctx, step, node);
+    if (!gram_op_is_scalar(node->op) || !strcmp(gram_ops[node->op].range, "any"))
+        return range_leaf(ctx, spec, step, node);
+    gram_put(&text, "gram_range_%s(", gram_ops[node->op].range);
+    for (int k = 0; k < node->nargs; k++)
+        gram_put(&text, "%s%s", k ? ", " : "", gram_print_range(ctx, spec, step, node->args[k]));
+    gram_put(&text, ")");
+    return text.data;
+}

@@ -1,0 +1,305 @@
+/* Programs: a formula over tiles as a list of instructions.
+ *
+ * A node whose rate is less than a pair's becomes an instruction of that rate, so that emit.c can place it outside the
+ * loop over pairs: what depends on the query only is computed once per block, on the key only once per tile. Products of
+ * two matrices at hand are leaves; whatever cannot be computed entry by entry is computed by a step of its own first,
+ * and loaded. */
+#include <math.h>
+#include <string.h>
+
+#include "plan.h"
+#include "chain.h"
+
+static int rate_of(const gram_node *node)
+{
+    return (gram_dim_is(node->rows, 1) ? 0 : GRAM_RATE_LANE) | (gram_dim_is(node->cols, 1) ? 0 : GRAM_RATE_QUERY);
+}
+
+static bool same_instr(const gram_instr *a, const gram_instr *b)
+{
+    return a->kind == b->kind && a->op == b->op && a->type == b->type && a->nargs == b->nargs &&
+           !memcmp(a->args, b->args, sizeof a->args) && !memcmp(&a->number, &b->number, sizeof a->number) &&
+           gram_dim_equal(a->dim, b->dim) && a->buffer == b->buffer && a->index == b->index && a->heads == b->heads &&
+           a->rate == b->rate;
+}
+
+/* The instruction that already computes node, or -1. */
+static int find(const gram_program *program, const gram_node *node)
+{
+    for (int k = 0; k < program->n; k++)
+        if (program->instr[k].node == node)
+            return k;
+    return -1;
+}
+
+/* Appends, unless an equal instruction is there. */
+static int append(gram_planner *p, gram_program *program, gram_instr instr)
+{
+    for (int k = 0; k < program->n; k++)
+        if (same_instr(&program->instr[k], &instr))
+            return k;
+    if ((program->n & (program->n + 1)) == 0 || program->n == 0) {
+        gram_instr *more = gram_alloc(p->ctx, (size_t)(2 * program->n + 2) * sizeof *more);
+        if (program->n)
+            memcpy(more, program->instr, (size_t)program->n * sizeof *more);
+        program->instr = more;
+    }
+    program->instr[program->n] = instr;
+    return program->n++;
+}
+
+static gram_instr blank(const gram_node *node, gram_instr_kind kind)
+{
+    gram_instr instr;
+    memset(&instr, 0, sizeof instr);
+    instr.kind = kind;
+    instr.type = node->type;
+    instr.rate = rate_of(node);
+    instr.node = node;
+    return instr;
+}
+
+static int add_load(gram_planner *p, gram_program *program, gram_node *node)
+{
+    gram_instr instr = blank(node, GRAM_I_LOAD);
+    instr.buffer = gram_plan_buffer(p, node);
+    return append(p, program, instr);
+}
+
+static int add_number(gram_planner *p, gram_program *program, const gram_node *like, gram_type type, double value)
+{
+    gram_instr instr = blank(like, GRAM_I_NUMBER);
+    instr.type = type;
+    instr.rate = GRAM_RATE_ONE;
+    instr.number = value;
+    instr.node = NULL;
+    return append(p, program, instr);
+}
+
+static int add_op(gram_planner *p, gram_program *program, const gram_node *like, gram_op op, int nargs, const int *args)
+{
+    gram_instr instr = blank(like, GRAM_I_OP);
+    instr.node = op == like->op ? like : NULL;
+    instr.op = op;
+    instr.type = gram_ops[op].result;
+    instr.nargs = nargs;
+    instr.rate = GRAM_RATE_ONE;
+    for (int k = 0; k < nargs; k++) {
+        instr.args[k] = args[k];
+        instr.rate |= program->instr[args[k]].rate;
+    }
+    return append(p, program, instr);
+}
+
+/* c times a leaf that nothing else uses: the leaf takes the factor, which then costs nothing per pair. */
+static int add_scaled_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    const gram_node *product = node->nargs == 2 ? node->args[1] : NULL;
+    if (node->op != GRAM_OP_MUL || product->op != GRAM_OP_MATMUL ||
+        (product->id < p->known && p->users[product->id] > 1))
+        return -1;
+    int scale = gram_program_add(p, step, program, node->args[0]);
+    int leaf = gram_program_add(p, step, program, node->args[1]);
+    gram_instr *l = &program->instr[leaf];
+    if (program->instr[scale].rate != GRAM_RATE_ONE || l->kind != GRAM_I_LEAF || step->leaves[l->index].scale >= 0)
+        return -1;
+    step->leaves[l->index].scale = scale;
+    l->node = node;
+    return leaf;
+}
+
+static int add_scalar(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    int args[3], scaled = add_scaled_leaf(p, step, program, node);
+    if (scaled >= 0)
+        return scaled;
+    for (int k = 0; k < node->nargs; k++)
+        args[k] = gram_program_add(p, step, program, node->args[k]);
+    return add_op(p, program, node, node->op, node->nargs, args);
+}
+
+static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    gram_leaf leaf = {.op = node->op, .scale = -1};
+    if (node->op == GRAM_OP_MATMUL) {
+        leaf.left = gram_plan_buffer(p, a);
+        leaf.inner = gram_dim_known(a->cols) ? a->cols : b->rows;
+    } else {
+        leaf.left = gram_plan_buffer(p, gram_node_unary(p->ctx, node->loc, GRAM_OP_TRANSPOSE, a));
+        leaf.inner = gram_dim_known(a->rows) ? a->rows : b->rows;
+    }
+    leaf.right = gram_plan_buffer(p, b);
+    leaf.pack = gram_plan_pack(p, leaf.left, true);
+    if (step->nleaves == GRAM_MOST)
+        gram_fail(p->ctx, node->loc, "more than %d products in one formula", GRAM_MOST);
+    gram_instr instr = blank(node, GRAM_I_LEAF);
+    instr.index = step->nleaves;
+    instr.rate = GRAM_RATE_PAIR;
+    step->leaves[step->nleaves++] = leaf;
+    return append(p, program, instr);
+}
+
+/* Is a product made inside this formula's tiles, rather than beforehand? Over pairs always: it must not be built; and
+ * where it is itself what the step computes. */
+static bool is_leaf(gram_planner *p, const gram_step *step, const gram_node *node)
+{
+    if (node->op != GRAM_OP_MATMUL && node->op != GRAM_OP_SQDIST && node->op != GRAM_OP_DIST1)
+        return false;
+    const gram_node *what = step->what;
+    while (what && what->op == GRAM_OP_KEEP)
+        what = what->args[0];
+    if (node == what)
+        return true;
+    bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+    bool once = node->id >= p->known || p->users[node->id] <= 1;
+    bool built = node->id < p->known && p->computed[node->id];
+    return matrix && !built && !gram_is_stream(p, node) && (once || gram_is_pair(node));
+}
+
+/* softmax(S) inside a formula: exp(S - logsumexp(S)), 0 in a column where nothing is left. */
+static int add_softmax(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    int lse = add_load(p, program, gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, node->args[0]));
+    int score = gram_program_add(p, step, program, node->args[0]);
+    int shifted = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){score, lse});
+    int weight = add_op(p, program, node, GRAM_OP_EXP, 1, &shifted);
+    int nothing = add_number(p, program, node, GRAM_REAL, -INFINITY), zero = add_number(p, program, node, GRAM_REAL, 0);
+    int empty = add_op(p, program, node, GRAM_OP_EQ, 2, (int[]){lse, nothing});
+    return add_op(p, program, node, GRAM_OP_WHERE, 3, (int[]){empty, zero, weight});
+}
+
+/* The identity and diag(v): where(i = j, v, 0). */
+static int add_diagonal(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    gram_instr i = blank(node, GRAM_I_ROW), j = blank(node, GRAM_I_COL);
+    i.type = j.type = GRAM_INT;
+    i.rate = GRAM_RATE_LANE;
+    j.rate = GRAM_RATE_QUERY;
+    i.node = j.node = NULL;
+    int at[2] = {append(p, program, i), append(p, program, j)};
+    int same = add_op(p, program, node, GRAM_OP_IEQ, 2, at);
+    int value = node->op == GRAM_OP_IDENTITY ? add_number(p, program, node, GRAM_REAL, 1)
+                                             : gram_program_add(p, step, program, node->args[0]);
+    int zero = add_number(p, program, node, GRAM_REAL, 0);
+    return add_op(p, program, node, GRAM_OP_WHERE, 3, (int[]){same, value, zero});
+}
+
+/* A[i, j] at this very row and column is a plain read. */
+static bool is_plain_read(const gram_node *node)
+{
+    const gram_node *a = node->args[0], *i = node->args[1], *j = node->args[2];
+    bool row = gram_dim_is(a->rows, 1) ? i->op == GRAM_OP_NUMBER : i->op == GRAM_OP_ROW && gram_dim_equal(i->rows, a->rows);
+    bool col = gram_dim_is(a->cols, 1) ? j->op == GRAM_OP_NUMBER : j->op == GRAM_OP_COL && gram_dim_equal(j->cols, a->cols);
+    return row && col;
+}
+
+/* Anything already in an array, read transposed where i and j stand the other way round. */
+static int add_gather(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    gram_node *a = node->args[0];
+    if (is_plain_read(node))
+        return add_load(p, program, a);
+    gram_node turned = *node;
+    gram_node *at = gram_node_unary(p->ctx, node->loc, GRAM_OP_TRANSPOSE, a), *swapped[3] = {at, node->args[2], node->args[1]};
+    turned.args = swapped;
+    if (is_plain_read(&turned))
+        return add_load(p, program, at);
+    gram_instr instr = blank(node, GRAM_I_GATHER);
+    instr.nargs = 2;
+    instr.args[0] = gram_program_add(p, step, program, node->args[1]);
+    instr.args[1] = gram_program_add(p, step, program, node->args[2]);
+    instr.rate = program->instr[instr.args[0]].rate | program->instr[instr.args[1]].rate;
+    instr.buffer = gram_plan_buffer(p, a);
+    return append(p, program, instr);
+}
+
+static int add_index(gram_planner *p, gram_program *program, gram_node *node)
+{
+    static const struct {
+        gram_op op;
+        gram_instr_kind kind;
+    } kinds[] = {{GRAM_OP_NUMBER, GRAM_I_NUMBER}, {GRAM_OP_SIZE, GRAM_I_SIZE}, {GRAM_OP_ROW, GRAM_I_ROW},
+                 {GRAM_OP_COL, GRAM_I_COL},       {GRAM_OP_HEAD, GRAM_I_HEAD}, {GRAM_OP_BATCH, GRAM_I_BATCH}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (kinds[k].op == node->op) {
+            gram_instr instr = blank(node, kinds[k].kind);
+            instr.number = node->op == GRAM_OP_NUMBER ? node->number : 0;
+            instr.dim = node->op == GRAM_OP_SIZE ? node->dim : (gram_dim){0};
+            instr.heads = node->op == GRAM_OP_HEAD ? node->heads : 0;
+            instr.node = NULL;
+            return append(p, program, instr);
+        }
+    return -1;
+}
+
+/* In an epilogue: what the step itself summed up. */
+static int add_own(gram_planner *p, const gram_step *step, gram_program *program, const gram_node *node)
+{
+    if (program == &step->program)
+        return -1;
+    for (int k = 0; k < step->nsums; k++)
+        if (step->sums[k].node == node) {
+            gram_instr instr = blank(node, GRAM_I_SUM_OF);
+            instr.index = k;
+            instr.rate = GRAM_RATE_PAIR;
+            return append(p, program, instr);
+        }
+    for (int k = 0; k < step->nstats; k++)
+        if (step->stats[k].node == node) {
+            gram_instr instr = blank(node, GRAM_I_STAT);
+            instr.index = k;
+            instr.rate = GRAM_RATE_QUERY;
+            return append(p, program, instr);
+        }
+    return -1;
+}
+
+int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
+{
+    int known = find(program, node);
+    if (known < 0)
+        known = add_own(p, step, program, node);
+    if (known >= 0)
+        return known;
+    if (node->id < p->known && p->computed[node->id])
+        return add_load(p, program, node);
+    int index = add_index(p, program, node);
+    if (index >= 0)
+        return index;
+    if (gram_op_is_scalar(node->op))
+        return add_scalar(p, step, program, node);
+    if (is_leaf(p, step, node))
+        return add_leaf(p, step, program, node);
+    switch (node->op) {
+    case GRAM_OP_EXPAND:
+    case GRAM_OP_KEEP:
+        return gram_program_add(p, step, program, node->args[0]);
+    case GRAM_OP_GATHER:
+        return add_gather(p, step, program, node);
+    case GRAM_OP_SOFTMAX:
+        return add_softmax(p, step, program, node);
+    case GRAM_OP_IDENTITY:
+    case GRAM_OP_DIAG:
+        return add_diagonal(p, step, program, node);
+    default:
+        if (node->op == GRAM_OP_CUMSUM || node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM ||
+            node->op == GRAM_OP_THRESHOLD)
+            gram_fail(p->ctx, node->loc, "%s is not available yet in this place", gram_ops[node->op].name);
+        return add_load(p, program, node);
+    }
+}
+
+int gram_program_spread(gram_planner *p, gram_program *program, int k)
+{
+    gram_instr instr = program->instr[k];
+    if (instr.rate == GRAM_RATE_PAIR)
+        return k;
+    instr.kind = GRAM_I_OP;
+    instr.op = instr.type == GRAM_BOOL ? GRAM_OP_OR : instr.type == GRAM_INT ? GRAM_OP_IMAX : GRAM_OP_MAX;
+    instr.rate = GRAM_RATE_PAIR;
+    instr.nargs = 2;
+    instr.args[0] = instr.args[1] = k;
+    instr.node = NULL;
+    return append(p, program, instr);
+}

@@ -1,0 +1,376 @@
+/* The reference: the traced graph in double precision, one operation at a time, in plain loops. It is what every back
+ * end is checked against, so it shares nothing with the passes after tracing and prefers being obviously right.
+ *
+ * A node's matrix for one head and one batch item is a *slice*. gram_reference finds the nodes (collect) and slices
+ * (link_slices) that the outputs need and checks that their sizes fit, then walks items, heads and outputs and
+ * computes each slice when it is first asked for, once its operands are there (demand). A slice counts its uses and is
+ * freed after the last one, so few n x n matrices are alive at a time; what does not differ between items is computed
+ * once for all of them. The operations themselves are in reference_ops.c. */
+#include "reference.h"
+
+#include <stdlib.h>
+
+typedef struct slice {
+    const gram_node *node; /* NULL: no output needs it */
+    int head;
+    int noperands;
+    int *operands; /* pairs: the slice with the values, the slice with the predicate that keeps them or -1 */
+    int64_t uses;  /* by other slices and outputs; of a batched slice, for one item */
+    int64_t left;  /* uses still to come */
+    double *data;  /* NULL: not computed, or free again */
+} slice;
+
+typedef struct run {
+    gram_ctx *ctx;
+    const gram_spec *spec;
+    const int64_t *sizes;
+    const gram_view *inputs, *outputs;
+    int64_t batch;
+    int nnodes;
+    const gram_node **nodes; /* those that the outputs need */
+    int *first;              /* by node id: the slice of its first head; -1: not needed */
+    int nslices;
+    slice *slices; /* those of a node lie together */
+    int *queue, queued; /* the slices that are needed */
+    int *stack;         /* of slices being demanded */
+    gram_work work;
+} run;
+
+static int64_t size_of(const run *run, gram_dim dim)
+{
+    return gram_size_of(run->spec, run->sizes, dim);
+}
+
+static int heads_of(const gram_node *node)
+{
+    return node->heads > 0 ? node->heads : 1;
+}
+
+/* Do the sizes fit? Only a sum of sizes is still open after tracing, which meets a name now. */
+
+static bool fits(const run *run, gram_dim result, gram_dim operand)
+{
+    return gram_dim_is(operand, 1) || size_of(run, operand) == size_of(run, result);
+}
+
+static void expect(const run *run, const gram_node *node, gram_dim a, gram_dim b, const char *what)
+{
+    if (!fits(run, a, b))
+        gram_fail(run->ctx, node->loc, "%s: %s %lld and %lld differ", gram_node_text(run->ctx, node), what,
+                  (long long)size_of(run, a), (long long)size_of(run, b));
+}
+
+static void check_sides(const run *run, const gram_node *node, const gram_node *a, bool rows, bool cols)
+{
+    if (rows)
+        expect(run, node, node->rows, a->rows, "numbers of rows");
+    if (cols)
+        expect(run, node, node->cols, a->cols, "numbers of columns");
+}
+
+static void check(const run *run, const gram_node *node)
+{
+    gram_op op = node->op;
+    bool all = gram_op_is_scalar(op) || op == GRAM_OP_EXPAND || op == GRAM_OP_KEEP || op == GRAM_OP_SOFTMAX;
+    bool rows = all || op == GRAM_OP_HCAT || op == GRAM_OP_CUMSUM, cols = all || op == GRAM_OP_VCAT;
+    for (int k = 0; k < node->nargs; k++)
+        check_sides(run, node, node->args[k], rows || (op == GRAM_OP_GATHER && k > 0),
+                    cols || (op == GRAM_OP_GATHER && k > 0));
+    if (op == GRAM_OP_MATMUL)
+        expect(run, node, node->args[0]->cols, node->args[1]->rows, "inner sizes");
+    if (op == GRAM_OP_SQDIST || op == GRAM_OP_DIST1)
+        expect(run, node, node->args[0]->rows, node->args[1]->rows, "numbers of rows");
+    if (op == GRAM_OP_ROWS && size_of(run, node->dim) + size_of(run, node->rows) > size_of(run, node->args[0]->rows))
+        gram_fail(run->ctx, node->loc, "%s: rows from %lld on, %lld of them, of only %lld",
+                  gram_node_text(run->ctx, node), (long long)size_of(run, node->dim),
+                  (long long)size_of(run, node->rows), (long long)size_of(run, node->args[0]->rows));
+    if (node->keep)
+        check_sides(run, node, node->keep, true, true);
+}
+
+/* Which nodes, which slices, and how often each is used. */
+
+static void *allocate_table(const run *run, size_t count, size_t size)
+{
+    return gram_alloc(run->ctx, (count + 1) * size);
+}
+
+static void need(run *run, const gram_node *node)
+{
+    if (!node || run->first[node->id] >= 0)
+        return;
+    run->first[node->id] = run->nslices;
+    run->nslices += heads_of(node);
+    run->nodes[run->nnodes++] = node;
+}
+
+/* Is output k asked for? */
+static bool wanted(const run *run, int k)
+{
+    return run->outputs[k].data != NULL;
+}
+
+/* The nodes that are needed, breadth first from the outputs; operands have smaller ids than their users. */
+static void collect(run *run)
+{
+    int ids = 0;
+    for (int k = 0; k < run->spec->noutputs; k++)
+        if (run->spec->outputs[k].node->id >= ids)
+            ids = run->spec->outputs[k].node->id + 1;
+    run->first = allocate_table(run, (size_t)ids, sizeof *run->first);
+    run->nodes = allocate_table(run, (size_t)ids, sizeof *run->nodes);
+    for (int id = 0; id < ids; id++)
+        run->first[id] = -1;
+    for (int k = 0; k < run->spec->noutputs; k++)
+        if (wanted(run, k))
+            need(run, run->spec->outputs[k].node);
+    for (int n = 0; n < run->nnodes; n++) {
+        check(run, run->nodes[n]);
+        need(run, run->nodes[n]->keep);
+        for (int k = 0; k < run->nodes[n]->nargs; k++)
+            need(run, run->nodes[n]->args[k]);
+    }
+}
+
+/* Head `head` of `heads` of the users of `node`: a group of heads shares one of the node's. */
+typedef struct meeting {
+    const gram_node *node;
+    int head, heads;
+} meeting;
+
+/* Notes one more use by a node that is batched or not, and returns the slice; -1 for no node. A slice used for the
+ * first time joins the queue. */
+static int use(run *run, meeting met, bool batched)
+{
+    if (!met.node)
+        return -1;
+    int s = run->first[met.node->id] + (int)((int64_t)met.head * heads_of(met.node) / met.heads);
+    slice *slice = &run->slices[s];
+    if (!slice->node) {
+        slice->node = met.node;
+        slice->head = s - run->first[met.node->id];
+        run->queue[run->queued++] = s;
+    }
+    slice->uses += batched && !met.node->batched ? run->batch : 1;
+    return s;
+}
+
+/* The k-th operand of a node's head. */
+static meeting operand_at(const gram_node *node, int head, int k)
+{
+    switch (gram_rules[node->op].heads) {
+    case GRAM_ALL_HEADS: return (meeting){node->args[0], k, heads_of(node->args[0])};
+    case GRAM_ONE_HEAD: return (meeting){node->args[k], node->index, heads_of(node->args[k])};
+    case GRAM_AS_HEADS: return (meeting){node->args[head], 0, 1};
+    default: return (meeting){node->args[k], head, heads_of(node)};
+    }
+}
+
+static int operands_of(const gram_node *node)
+{
+    switch (gram_rules[node->op].heads) {
+    case GRAM_ALL_HEADS: return heads_of(node->args[0]);
+    case GRAM_AS_HEADS: return 1;
+    default: return node->nargs;
+    }
+}
+
+static void link_operands(run *run, slice *slice)
+{
+    bool keeps = gram_rules[slice->node->op].keeps, batched = slice->node->batched;
+    slice->noperands = operands_of(slice->node);
+    slice->operands = allocate_table(run, (size_t)slice->noperands * 2, sizeof(int));
+    for (int k = 0; k < slice->noperands; k++) {
+        meeting met = operand_at(slice->node, slice->head, k);
+        slice->operands[2 * k] = use(run, met, batched);
+        met.node = keeps ? met.node->keep : NULL;
+        slice->operands[2 * k + 1] = use(run, met, batched);
+    }
+}
+
+static void use_output(run *run, const gram_node *node)
+{
+    for (int h = 0; h < heads_of(node); h++) {
+        use(run, (meeting){node, h, heads_of(node)}, node->batched);
+        use(run, (meeting){node->keep, h, heads_of(node)}, node->batched);
+    }
+}
+
+static void link_slices(run *run)
+{
+    int most = 0;
+    run->slices = allocate_table(run, (size_t)run->nslices, sizeof *run->slices);
+    run->queue = allocate_table(run, (size_t)run->nslices, sizeof *run->queue);
+    run->stack = allocate_table(run, (size_t)run->nslices, sizeof *run->stack);
+    for (int k = 0; k < run->spec->noutputs; k++)
+        if (wanted(run, k))
+            use_output(run, run->spec->outputs[k].node);
+    for (int k = 0; k < run->queued; k++) {
+        slice *slice = &run->slices[run->queue[k]];
+        link_operands(run, slice);
+        most = slice->noperands > most ? slice->noperands : most;
+    }
+    run->work.x = allocate_table(run, (size_t)most, sizeof *run->work.x);
+}
+
+/* Memory. An error does not come back, so it frees what there is first. */
+
+static void free_all(run *run)
+{
+    for (int s = 0; s < run->nslices; s++)
+        free(run->slices[s].data);
+    free(run->work.scratch);
+}
+
+static double *allocate(run *run, const gram_node *node, int64_t rows, int64_t cols)
+{
+    size_t count = 0;
+    double *data = NULL;
+    if (!__builtin_mul_overflow((size_t)rows, (size_t)cols, &count))
+        data = calloc(count ? count : 1, sizeof(double));
+    if (!data) {
+        free_all(run);
+        gram_fail(run->ctx, node->loc, "out of memory for %s: %lld x %lld", gram_node_text(run->ctx, node),
+                  (long long)rows, (long long)cols);
+    }
+    return data;
+}
+
+static void release(run *run, int s)
+{
+    if (s < 0 || --run->slices[s].left > 0)
+        return;
+    free(run->slices[s].data);
+    run->slices[s].data = NULL;
+}
+
+/* Computing. */
+
+/* A size that is the number 1 repeats. */
+static int64_t step_of(gram_dim dim, int64_t step)
+{
+    return gram_dim_is(dim, 1) ? 0 : step;
+}
+
+static gram_operand operand_of(const run *run, int values, int predicate)
+{
+    const gram_node *node = run->slices[values].node;
+    gram_operand x = {.data = run->slices[values].data};
+    x.rows = size_of(run, node->rows);
+    x.cols = size_of(run, node->cols);
+    x.row = step_of(node->rows, 1);
+    x.col = step_of(node->cols, x.rows);
+    if (predicate >= 0) {
+        const gram_node *keep = run->slices[predicate].node;
+        x.keep = run->slices[predicate].data;
+        x.keep_row = step_of(keep->rows, 1);
+        x.keep_col = step_of(keep->cols, size_of(run, keep->rows));
+    }
+    return x;
+}
+
+static void compute(run *run, int s)
+{
+    slice *slice = &run->slices[s];
+    const gram_node *node = slice->node;
+    const gram_rule *rule = &gram_rules[node->op];
+    gram_work *work = &run->work;
+    work->node = node;
+    work->head = slice->head;
+    work->nx = slice->noperands;
+    for (int k = 0; k < slice->noperands; k++)
+        work->x[k] = operand_of(run, slice->operands[2 * k], slice->operands[2 * k + 1]);
+    slice->data = allocate(run, node, size_of(run, node->rows), size_of(run, node->cols));
+    work->out = operand_of(run, s, -1);
+    if (rule->scratch)
+        work->scratch = allocate(run, node, rule->scratch * work->out.rows, work->out.cols);
+    rule->compute(work);
+    free(work->scratch);
+    work->scratch = NULL;
+    for (int k = 0; k < 2 * slice->noperands; k++)
+        release(run, slice->operands[k]);
+}
+
+/* An operand of s that is not computed yet, or -1. */
+static int missing_operand(const run *run, int s)
+{
+    for (int k = 0; k < 2 * run->slices[s].noperands; k++) {
+        int operand = run->slices[s].operands[k];
+        if (operand >= 0 && !run->slices[operand].data)
+            return operand;
+    }
+    return -1;
+}
+
+/* Computes a slice after all it needs, depth first; the stack is our own since a formula may be very deep. */
+static void demand(run *run, int s)
+{
+    int depth = 0;
+    if (s >= 0 && !run->slices[s].data)
+        run->stack[depth++] = s;
+    while (depth > 0) {
+        int missing = missing_operand(run, run->stack[depth - 1]);
+        if (missing >= 0)
+            run->stack[depth++] = missing;
+        else
+            compute(run, run->stack[--depth]);
+    }
+}
+
+static void write_output(run *run, const gram_view *view, int values, int predicate)
+{
+    gram_operand x = operand_of(run, values, predicate);
+    double *to = view->data + run->work.item * view->batch + run->slices[values].head * view->head;
+    for (int64_t j = 0; j < x.cols; j++)
+        for (int64_t i = 0; i < x.rows; i++) {
+            bool kept = !x.keep || x.keep[i * x.keep_row + j * x.keep_col] != 0;
+            to[i * view->row + j * view->col] = kept ? x.data[i * x.row + j * x.col] : 0;
+        }
+}
+
+/* One head of one output, for the item under way. */
+static void output_head(run *run, int k, int head)
+{
+    const gram_node *node = run->spec->outputs[k].node, *keep = node->keep;
+    int values = run->first[node->id] + head;
+    int predicate = keep ? run->first[keep->id] + (int)((int64_t)head * heads_of(keep) / heads_of(node)) : -1;
+    demand(run, values);
+    demand(run, predicate);
+    write_output(run, &run->outputs[k], values, predicate);
+    release(run, values);
+    release(run, predicate);
+}
+
+/* All outputs of an item, head by head, so that what they share is freed before the next head. */
+static void run_item(run *run)
+{
+    int heads = 1;
+    for (int k = 0; k < run->spec->noutputs; k++)
+        if (heads_of(run->spec->outputs[k].node) > heads)
+            heads = heads_of(run->spec->outputs[k].node);
+    for (int s = 0; s < run->nslices; s++)
+        if (run->slices[s].node && (run->work.item == 0 || run->slices[s].node->batched))
+            run->slices[s].left = run->slices[s].uses;
+    for (int h = 0; h < heads; h++)
+        for (int k = 0; k < run->spec->noutputs; k++) {
+            const gram_node *node = run->spec->outputs[k].node;
+            bool now = node->batched ? run->batch > 0 : run->work.item == 0;
+            if (now && wanted(run, k) && h < heads_of(node))
+                output_head(run, k, h);
+        }
+}
+
+void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes, const gram_view *inputs,
+                    const gram_view *outputs)
+{
+    run run = {.ctx = ctx, .spec = spec, .batch = batch, .sizes = sizes, .inputs = inputs, .outputs = outputs};
+    run.work.spec = spec;
+    run.work.sizes = sizes;
+    run.work.inputs = inputs;
+    collect(&run);
+    link_slices(&run);
+    do {
+        run_item(&run);
+    } while (++run.work.item < batch);
+    free_all(&run);
+}

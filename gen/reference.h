@@ -1,0 +1,55 @@
+/* What an operation of the reference sees: its operands and its result for one head of one batch item. reference.c
+ * decides which are computed when and owns the memory; reference_ops.c computes them, a function per operation. */
+#ifndef GRAM_REFERENCE_H
+#define GRAM_REFERENCE_H
+
+#include "passes.h"
+
+/* Entry (i, j) is data[i * row + j * col], dropped where keep says 0. */
+typedef struct gram_operand {
+    double *data;
+    int64_t rows, cols;
+    int64_t row, col;   /* 1 and the number of rows; 0 along a size that is the number 1, which so repeats */
+    const double *keep; /* NULL: nothing is dropped, or the operation does not ask */
+    int64_t keep_row, keep_col;
+} gram_operand;
+
+typedef struct gram_work {
+    const gram_spec *spec;
+    const int64_t *sizes;
+    const gram_view *inputs;
+    int64_t item;
+    int head;
+    const gram_node *node;
+    gram_operand *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS, their operand's heads */
+    int nx;
+    gram_operand out;
+    double *scratch; /* as many squares of the result's size as the rule asks for */
+} gram_work;
+
+typedef enum gram_heads_rule {
+    GRAM_SAME_HEAD, /* head h uses its operands' head h, or its group's */
+    GRAM_ALL_HEADS, /* all heads of the one operand */
+    GRAM_ONE_HEAD,  /* the operand's head node->index */
+    GRAM_AS_HEADS,  /* head h is operand h */
+} gram_heads_rule;
+
+typedef struct gram_rule {
+    void (*compute)(gram_work *work); /* fills work->out, zeroed */
+    gram_heads_rule heads;
+    bool keeps;  /* asks which entries of its operands are dropped */
+    int scratch;
+} gram_rule;
+
+/* A size's value when the sizes have theirs. */
+static inline int64_t gram_size_of(const gram_spec *spec, const int64_t *sizes, gram_dim dim)
+{
+    int64_t n = dim.number;
+    for (int s = 0; s < spec->nsizes; s++)
+        n += dim.times[s] * sizes[s];
+    return n;
+}
+
+extern const gram_rule gram_rules[GRAM_OP_COUNT];
+
+#endif

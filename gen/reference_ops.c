@@ -1,0 +1,499 @@
+/* The operations of the reference in double precision: plain loops over dense matrices, held column by column.
+ *
+ * Read `gram_rules` at the end first: a row per operation. A dropped entry adds nothing to any sum or maximum, whatever
+ * it meets, so what sums asks kept() before it looks at a value. */
+#include <math.h>
+#include <string.h>
+
+#include "reference.h"
+
+static double entry(const gram_operand *a, int64_t i, int64_t j)
+{
+    return a->data[i * a->row + j * a->col];
+}
+
+static bool kept(const gram_operand *a, int64_t i, int64_t j)
+{
+    return !a->keep || a->keep[i * a->keep_row + j * a->keep_col] != 0;
+}
+
+static double *column(const gram_operand *a, int64_t j)
+{
+    return a->data + j * a->col;
+}
+
+/* Scalar operations: out[i] from a, b, c at steps of 0 or 1; the ones an operation does not have repeat the first. */
+
+static inline double gram_d_min(double a, double b)
+{
+    return isnan(a) || a < b ? a : b;
+}
+
+static inline double gram_d_max(double a, double b)
+{
+    return isnan(a) || a > b ? a : b;
+}
+
+typedef void scalar_loop(int64_t n, const double *const x[3], const int64_t step[3], double *out);
+
+#define OP(id, name, result, operands, vector, reference, range)                                                       \
+    static void loop_##id(int64_t n, const double *const x[3], const int64_t step[3], double *out)                     \
+    {                                                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            double a = x[0][i * step[0]], b = x[1][i * step[1]], c = x[2][i * step[2]];                                \
+            (void)b, (void)c;                                                                                          \
+            out[i] = (reference);                                                                                      \
+        }                                                                                                              \
+    }
+#include "../runtime/ops.def"
+#undef OP
+
+static scalar_loop *const scalar_loops[GRAM_OP_COUNT] = {
+#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = loop_##id,
+#include "../runtime/ops.def"
+#undef OP
+};
+
+static void elementwise(gram_work *work)
+{
+    const gram_operand *x = work->x, *out = &work->out;
+    int64_t step[3];
+    for (int k = 0; k < 3; k++)
+        step[k] = x[k < work->nx ? k : 0].row;
+    for (int64_t j = 0; j < out->cols; j++) {
+        const double *columns[3];
+        for (int k = 0; k < 3; k++)
+            columns[k] = column(&x[k < work->nx ? k : 0], j);
+        scalar_loops[work->node->op](out->rows, columns, step, column(out, j));
+    }
+}
+
+/* f of one number, by its name in ops.def. */
+static double call(const char *fn, double a)
+{
+    const double *const x[3] = {&a, &a, &a};
+    const int64_t step[3] = {0};
+    double result = NAN;
+    for (int op = GRAM_OP_FIRST_SCALAR; op < GRAM_OP_COUNT; op++)
+        if (strcmp(gram_ops[op].name, fn) == 0)
+            scalar_loops[op](1, x, step, &result);
+    return result;
+}
+
+/* Leaves. */
+
+static void fill(gram_work *work, double start, double by_row, double by_col)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++)
+            column(&work->out, j)[i] = start + by_row * (double)i + by_col * (double)j;
+}
+
+static void input(gram_work *work)
+{
+    const gram_view *view = &work->inputs[work->node->input->index];
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++)
+            column(&work->out, j)[i] =
+                view->data[work->item * view->batch + work->head * view->head + i * view->row + j * view->col];
+}
+
+static void number(gram_work *work)
+{
+    fill(work, work->node->number, 0, 0);
+}
+
+static void size(gram_work *work)
+{
+    fill(work, (double)gram_size_of(work->spec, work->sizes, work->node->dim), 0, 0);
+}
+
+static void row_index(gram_work *work)
+{
+    fill(work, 0, 1, 0);
+}
+
+static void col_index(gram_work *work)
+{
+    fill(work, 0, 0, 1);
+}
+
+static void head_index(gram_work *work)
+{
+    fill(work, work->head, 0, 0);
+}
+
+static void batch_index(gram_work *work)
+{
+    fill(work, (double)work->item, 0, 0);
+}
+
+static void identity(gram_work *work)
+{
+    for (int64_t i = 0; i < work->out.rows; i++)
+        column(&work->out, i)[i] = 1;
+}
+
+/* Rearrangements. */
+
+/* out(i, j) = a(i + from, j); also what repeats a: its steps are then 0. */
+static void copy_rows(gram_work *work, int64_t from)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++)
+            column(&work->out, j)[i] = entry(work->x, i + from, j);
+}
+
+static void copy(gram_work *work)
+{
+    copy_rows(work, 0);
+}
+
+static void rows(gram_work *work)
+{
+    copy_rows(work, gram_size_of(work->spec, work->sizes, work->node->dim));
+}
+
+static void split_heads(gram_work *work)
+{
+    copy_rows(work, work->head * work->out.rows);
+}
+
+static int64_t clamp(double index, int64_t n)
+{
+    return index > 0 ? index < (double)n ? (int64_t)index : n - 1 : 0;
+}
+
+/* out(i, j) = a(b(i, j), c(i, j)); 0 where that is dropped, or a has no entries. */
+static void gather(gram_work *work)
+{
+    const gram_operand *a = work->x, *b = work->x + 1, *c = work->x + 2;
+    if (a->rows == 0 || a->cols == 0)
+        return;
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++) {
+            int64_t p = clamp(entry(b, i, j), a->rows), q = clamp(entry(c, i, j), a->cols);
+            column(&work->out, j)[i] = kept(a, p, q) ? entry(a, p, q) : 0;
+        }
+}
+
+static void transpose(gram_work *work)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++)
+            column(&work->out, j)[i] = entry(work->x, j, i);
+}
+
+static void diag(gram_work *work)
+{
+    for (int64_t i = 0; i < work->out.rows; i++)
+        column(&work->out, i)[i] = kept(work->x, i, 0) ? entry(work->x, i, 0) : 0;
+}
+
+static void put(gram_work *work, const gram_operand *a, int64_t from_row, int64_t from_col)
+{
+    for (int64_t j = 0; j < a->cols; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            column(&work->out, from_col + j)[from_row + i] = entry(a, i, j);
+}
+
+static void hcat(gram_work *work)
+{
+    int64_t from = 0;
+    for (int k = 0; k < work->nx; from += work->x[k++].cols)
+        put(work, &work->x[k], 0, from);
+}
+
+static void vcat(gram_work *work)
+{
+    int64_t from = 0;
+    for (int k = 0; k < work->nx; from += work->x[k++].rows)
+        put(work, &work->x[k], from, 0);
+}
+
+static void concat_heads(gram_work *work)
+{
+    for (int h = 0; h < work->nx; h++)
+        put(work, &work->x[h], h * work->x[h].rows, 0);
+}
+
+/* Products, distances and sums. A dropped entry adds nothing, whatever it meets. */
+
+/* out (r x c) = a (r x k) b (k x c) */
+static void matmul(gram_work *work)
+{
+    const gram_operand *a = work->x, *b = work->x + 1;
+    for (int64_t j = 0; j < b->cols; j++)
+        for (int64_t p = 0; p < b->rows; p++) {
+            if (!kept(b, p, j))
+                continue;
+            double *restrict to = column(&work->out, j);
+            const double *restrict from = column(a, p);
+            double factor = entry(b, p, j);
+            for (int64_t i = 0; i < a->rows && !a->keep; i++)
+                to[i] += from[i] * factor;
+            for (int64_t i = 0; i < a->rows && a->keep; i++)
+                to[i] += kept(a, i, p) ? from[i] * factor : 0;
+        }
+}
+
+static double square(double a)
+{
+    return a * a;
+}
+
+/* out (r x c): the sum of f(a_pi - b_pj) over p, of a (k x r) and b (k x c) */
+static void distance(gram_work *work, double (*f)(double))
+{
+    const gram_operand *a = work->x, *b = work->x + 1;
+    for (int64_t j = 0; j < b->cols; j++)
+        for (int64_t i = 0; i < a->cols; i++)
+            for (int64_t p = 0; p < a->rows; p++)
+                if (kept(a, p, i) && kept(b, p, j))
+                    column(&work->out, j)[i] += f(entry(a, p, i) - entry(b, p, j));
+}
+
+static void sqdist(gram_work *work)
+{
+    distance(work, square);
+}
+
+static void dist1(gram_work *work)
+{
+    distance(work, fabs);
+}
+
+static void sum(gram_work *work)
+{
+    const gram_operand *a = work->x;
+    for (int64_t j = 0; j < a->cols; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            if (kept(a, i, j))
+                column(&work->out, j)[0] += entry(a, i, j);
+}
+
+static void sum_heads(gram_work *work)
+{
+    for (int h = 0; h < work->nx; h++)
+        for (int64_t j = 0; j < work->out.cols; j++)
+            for (int64_t i = 0; i < work->out.rows; i++)
+                if (kept(&work->x[h], i, j))
+                    column(&work->out, j)[i] += entry(&work->x[h], i, j);
+}
+
+static void cumsum(gram_work *work)
+{
+    const gram_operand *a = work->x;
+    for (int64_t j = 0; j < a->cols; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            column(&work->out, j)[i] =
+                (j > 0 ? column(&work->out, j - 1)[i] : 0) + (kept(a, i, j) ? entry(a, i, j) : 0);
+}
+
+/* Down each column. */
+
+static double column_max(const gram_operand *a, int64_t j)
+{
+    double max = -INFINITY;
+    for (int64_t i = 0; i < a->rows; i++)
+        if (kept(a, i, j))
+            max = gram_d_max(entry(a, i, j), max);
+    return max;
+}
+
+static double column_sum_exp(const gram_operand *a, int64_t j, double max)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < a->rows; i++)
+        if (kept(a, i, j))
+            sum += exp(entry(a, i, j) - max);
+    return sum;
+}
+
+static void maximum(gram_work *work)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        column(&work->out, j)[0] = column_max(work->x, j);
+}
+
+static void softmax(gram_work *work)
+{
+    const gram_operand *a = work->x;
+    for (int64_t j = 0; j < a->cols; j++) {
+        double max = column_max(a, j), sum = column_sum_exp(a, j, max);
+        for (int64_t i = 0; i < a->rows && max != -INFINITY; i++)
+            if (kept(a, i, j))
+                column(&work->out, j)[i] = exp(entry(a, i, j) - max) / sum;
+    }
+}
+
+static void logsumexp(gram_work *work)
+{
+    for (int64_t j = 0; j < work->out.cols; j++) {
+        double max = column_max(work->x, j);
+        column(&work->out, j)[0] = isinf(max) ? max : max + log(column_sum_exp(work->x, j, max));
+    }
+}
+
+static double column_sum_of(const gram_operand *a, int64_t j, const char *fn, double t)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < a->rows; i++)
+        if (kept(a, i, j))
+            sum += call(fn, entry(a, i, j) - t);
+    return sum;
+}
+
+/* The t at which f(a - t) of a growing f sums to 1, by halving an interval around it; 0 where nothing is left. */
+static double threshold_of(const gram_operand *a, int64_t j, const char *fn)
+{
+    double max = column_max(a, j), low = max - 1, high = max;
+    if (!isfinite(max))
+        return max == -INFINITY ? 0 : NAN;
+    for (double step = 1; column_sum_of(a, j, fn, low) < 1 && isfinite(low); step *= 2)
+        low -= step;
+    for (double step = 1; column_sum_of(a, j, fn, high) > 1 && isfinite(high); step *= 2)
+        high += step;
+    for (double middle = low / 2 + high / 2; middle > low && middle < high; middle = low / 2 + high / 2)
+        *(column_sum_of(a, j, fn, middle) > 1 ? &low : &high) = middle;
+    return high;
+}
+
+static void threshold(gram_work *work)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        column(&work->out, j)[0] = threshold_of(work->x, j, work->node->fn);
+}
+
+/* Small square matrices, n x n, column by column. */
+
+static void load_square(const gram_operand *a, double *to)
+{
+    for (int64_t j = 0; j < a->cols; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            to[i + j * a->rows] = kept(a, i, j) ? entry(a, i, j) : 0;
+}
+
+static void swap_rows(double *m, int64_t n, int64_t p, int64_t q)
+{
+    for (int64_t j = 0; j < n; j++) {
+        double value = m[p + j * n];
+        m[p + j * n] = m[q + j * n];
+        m[q + j * n] = value;
+    }
+}
+
+/* One step of Gauss-Jordan: divides row p by the pivot and subtracts it from row i `factors[i]` times. */
+static void eliminate(double *m, int64_t n, int64_t p, double pivot, const double *factors)
+{
+    for (int64_t j = 0; j < n; j++) {
+        double *to = m + j * n;
+        to[p] /= pivot;
+        for (int64_t i = 0; i < n; i++)
+            to[i] -= i == p ? 0 : factors[i] * to[p];
+    }
+}
+
+/* Gauss-Jordan with row pivoting; a singular matrix gives infinities and NaN. */
+static void inverse(gram_work *work)
+{
+    int64_t n = work->out.rows;
+    double *left = work->scratch, *factors = left + n * n, *right = work->out.data;
+    load_square(work->x, left);
+    identity(work);
+    for (int64_t p = 0; p < n; p++) {
+        int64_t best = p;
+        for (int64_t i = p + 1; i < n; i++)
+            if (fabs(left[i + p * n]) > fabs(left[best + p * n]))
+                best = i;
+        swap_rows(left, n, p, best);
+        swap_rows(right, n, p, best);
+        memcpy(factors, left + p * n, (size_t)n * sizeof(double));
+        eliminate(left, n, p, factors[p], factors);
+        eliminate(right, n, p, factors[p], factors);
+    }
+}
+
+/* to = a b * factor */
+static void multiply_square(int64_t n, const double *a, const double *b, double factor, double *to)
+{
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < n; i++) {
+            double value = 0;
+            for (int64_t p = 0; p < n; p++)
+                value += a[i + p * n] * b[p + j * n];
+            to[i + j * n] = value * factor;
+        }
+}
+
+/* How often a must be halved until the sum of its entries' magnitudes, a bound of its norm, is below 1/2. */
+static int halvings_of(const double *a, int64_t entries)
+{
+    double norm = 0;
+    int halvings = 0;
+    for (int64_t p = 0; p < entries; p++)
+        norm += fabs(a[p]);
+    for (; norm >= 0.5 && isfinite(norm); norm /= 2)
+        halvings++;
+    return halvings;
+}
+
+/* exp(a) = exp(a / 2^s)^(2^s), the inner one by its Taylor series (|a / 2^s| < 1/2: 20 terms are beyond double). */
+static void expm(gram_work *work)
+{
+    int64_t n = work->out.rows, entries = n * n;
+    size_t bytes = (size_t)entries * sizeof(double);
+    double *a = work->scratch, *term = a + entries, *next = term + entries, *total = work->out.data;
+    load_square(work->x, a);
+    int halvings = halvings_of(a, entries);
+    identity(work);
+    memcpy(term, total, bytes);
+    for (int k = 1; k <= 20; k++) {
+        multiply_square(n, a, term, ldexp(1, -halvings) / k, next);
+        memcpy(term, next, bytes);
+        for (int64_t p = 0; p < entries; p++)
+            total[p] += term[p];
+    }
+    for (int k = 0; k < halvings; k++) {
+        multiply_square(n, total, total, 1, next);
+        memcpy(total, next, bytes);
+    }
+}
+
+const gram_rule gram_rules[GRAM_OP_COUNT] = {
+    [GRAM_OP_INPUT] = {.compute = input},
+    [GRAM_OP_NUMBER] = {.compute = number},
+    [GRAM_OP_SIZE] = {.compute = size},
+    [GRAM_OP_ROW] = {.compute = row_index},
+    [GRAM_OP_COL] = {.compute = col_index},
+    [GRAM_OP_HEAD] = {.compute = head_index},
+    [GRAM_OP_BATCH] = {.compute = batch_index},
+    [GRAM_OP_EXPAND] = {.compute = copy},
+    [GRAM_OP_KEEP] = {.compute = copy},
+    [GRAM_OP_GATHER] = {.compute = gather, .keeps = true},
+    [GRAM_OP_MATMUL] = {.compute = matmul, .keeps = true},
+    [GRAM_OP_TRANSPOSE] = {.compute = transpose},
+    [GRAM_OP_SQDIST] = {.compute = sqdist, .keeps = true},
+    [GRAM_OP_DIST1] = {.compute = dist1, .keeps = true},
+    [GRAM_OP_SUM] = {.compute = sum, .keeps = true},
+    [GRAM_OP_MAXIMUM] = {.compute = maximum, .keeps = true},
+    [GRAM_OP_SOFTMAX] = {.compute = softmax, .keeps = true},
+    [GRAM_OP_LOGSUMEXP] = {.compute = logsumexp, .keeps = true},
+    [GRAM_OP_THRESHOLD] = {.compute = threshold, .keeps = true},
+    [GRAM_OP_CUMSUM] = {.compute = cumsum, .keeps = true},
+    [GRAM_OP_INVERSE] = {.compute = inverse, .keeps = true, .scratch = 2},
+    [GRAM_OP_EXPM] = {.compute = expm, .keeps = true, .scratch = 3},
+    [GRAM_OP_IDENTITY] = {.compute = identity},
+    [GRAM_OP_DIAG] = {.compute = diag, .keeps = true},
+    [GRAM_OP_HCAT] = {.compute = hcat},
+    [GRAM_OP_VCAT] = {.compute = vcat},
+    [GRAM_OP_ROWS] = {.compute = rows},
+    [GRAM_OP_HEAD_AT] = {.compute = copy, .heads = GRAM_ONE_HEAD},
+    [GRAM_OP_STACK_HEADS] = {.compute = copy, .heads = GRAM_AS_HEADS},
+    [GRAM_OP_SPLIT_HEADS] = {.compute = split_heads},
+    [GRAM_OP_CONCAT_HEADS] = {.compute = concat_heads, .heads = GRAM_ALL_HEADS},
+    [GRAM_OP_SUM_HEADS] = {.compute = sum_heads, .heads = GRAM_ALL_HEADS, .keeps = true},
+#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = {.compute = elementwise},
+#include "../runtime/ops.def"
+#undef OP
+};

@@ -1,0 +1,209 @@
+/* One run of a kernel: its arguments are bound, the args struct is filled slot by slot, and the entry points are called.
+ * Runs share only the kernel, which they do not change, and one kept workspace. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bind.h"
+#include "compile.h"
+
+enum { ALIGNMENT = 64 };
+
+/* A workspace: its bytes follow this header. */
+struct gram_block {
+    _Alignas(ALIGNMENT) size_t size;
+};
+
+/* A member of the args struct, or a third of its strides. */
+typedef union slot {
+    const void *pointer;
+    int64_t number;
+} slot;
+
+typedef size_t workspace_function(const void *args, int threads);
+typedef int kernel_function(const void *args, void *workspace, const gram_team *team);
+
+/* One call of gram_run or gram_run_workspace. */
+typedef struct run {
+    gram_kernel *kernel;
+    int narguments;
+    const gram_argument *arguments;
+    gram_binding binding;
+    gram_block *block;
+    bool only_workspace;
+    size_t workspace;
+} run;
+
+static gram_block *take_block(gram_kernel *kernel, size_t size)
+{
+    gram_block *block = atomic_exchange(&kernel->spare, NULL);
+    if (block && block->size >= size)
+        return block;
+    free(block);
+    if (size > SIZE_MAX - 2 * ALIGNMENT)
+        return NULL;
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    block = aligned_alloc(ALIGNMENT, sizeof *block + size);
+    if (block)
+        block->size = size;
+    return block;
+}
+
+static void give_block(gram_kernel *kernel, gram_block *block)
+{
+    if (block)
+        free(atomic_exchange(&kernel->spare, block));
+}
+
+void gram_run_forget(gram_kernel *kernel)
+{
+    free(atomic_exchange(&kernel->spare, NULL));
+}
+
+/* ---- the compiled kernel ---- */
+
+/* An array's address. An empty array may have none, but a NULL input is an error and a NULL output is skipped. */
+static const void *address(const gram_bound *bound)
+{
+    static const double nothing;
+    return bound->array.data || !bound->argument ? bound->array.data : &nothing;
+}
+
+static void fill_strides(slot *word, gram_view view)
+{
+    word[0].number = view.batch;
+    word[1].number = view.head;
+    word[2].number = view.col;
+}
+
+static void fill_slot(const gram_binding *b, const gram_slot *s, slot *word)
+{
+    switch (s->kind) {
+    case GRAM_SLOT_INPUT: word->pointer = address(&b->inputs[s->index]); break;
+    case GRAM_SLOT_OUTPUT: word->pointer = address(&b->outputs[s->index]); break;
+    case GRAM_SLOT_BATCH: word->number = b->batch; break;
+    case GRAM_SLOT_SIZE: word->number = b->sizes[s->index]; break;
+    case GRAM_SLOT_INPUT_STRIDES: fill_strides(word, b->inputs[s->index].strides); break;
+    case GRAM_SLOT_OUTPUT_STRIDES: fill_strides(word, b->outputs[s->index].strides); break;
+    }
+}
+
+static gram_function *entry(gram_ctx *ctx, const gram_kernel *kernel, const char *suffix)
+{
+    const char *name = gram_format(ctx, "%s%s", kernel->build.spec->name, suffix);
+    gram_function *function = gram_module_symbol(kernel->build.module, name);
+    if (!function)
+        gram_fail(ctx, (gram_loc){0}, "the compiled kernel has no function %s", name);
+    return function;
+}
+
+/* The error codes of emitted C (templates/header.h.in). */
+static const char *refusal(int code)
+{
+    static const char *const texts[] = {"", "an input is missing", "the workspace is missing",
+                                        "a size is out of range: 2^30 or more", "sizes that have to agree do not"};
+    return code > 0 && code < (int)(sizeof texts / sizeof texts[0]) ? texts[code] : "failed";
+}
+
+static void run_compiled(gram_ctx *ctx, run *r)
+{
+    gram_kernel *kernel = r->kernel;
+    const gram_team *team = kernel->pool ? gram_pool_team(kernel->pool) : NULL;
+    slot *args = gram_alloc(ctx, (size_t)kernel->layout.nwords * sizeof(slot));
+    for (int i = 0; i < kernel->layout.nslots; i++)
+        fill_slot(&r->binding, &kernel->layout.slots[i], args + kernel->layout.slots[i].word);
+    r->workspace = ((workspace_function *)entry(ctx, kernel, "_workspace"))(args, team ? team->threads : 1);
+    if (r->only_workspace)
+        return;
+    r->block = take_block(kernel, r->workspace);
+    if (!r->block)
+        gram_fail(ctx, (gram_loc){0}, "out of memory for a workspace of %zu bytes", r->workspace);
+    int code = ((kernel_function *)entry(ctx, kernel, ""))(args, r->block + 1, team);
+    if (code != 0)
+        gram_fail(ctx, (gram_loc){0}, "%s: %s", kernel->build.spec->name, refusal(code));
+}
+
+/* ---- the reference ---- */
+
+static gram_view full_view(const gram_bound *bound)
+{
+    gram_view view = bound->strides;
+    view.data = bound->array.data;
+    return view;
+}
+
+/* The reference computes every output: those that nobody asked for go to memory of the context. */
+static gram_view unwanted(gram_ctx *ctx, const gram_spec *spec, const gram_binding *b, const gram_node *node)
+{
+    int64_t rows = gram_dim_value(node->rows, b->sizes), cols = gram_dim_value(node->cols, b->sizes);
+    int64_t heads = node->heads > 0 ? node->heads : 1, shape[] = {b->batch, heads, cols, rows};
+    int64_t count = rows < 0 || cols < 0 ? -1 : gram_array_count(GRAM_F8, 4, shape);
+    if (count < 0)
+        gram_fail(ctx, (gram_loc){0}, "an output of %s would be too large", spec->name);
+    double *data = gram_alloc(ctx, (size_t)count * sizeof(double));
+    return (gram_view){data, heads * cols * rows, cols * rows, 1, rows};
+}
+
+static void run_reference(gram_ctx *ctx, run *r)
+{
+    const gram_spec *spec = r->kernel->build.spec;
+    gram_view *inputs = gram_alloc(ctx, (size_t)spec->ninputs * sizeof *inputs);
+    gram_view *outputs = gram_alloc(ctx, (size_t)spec->noutputs * sizeof *outputs);
+    for (int i = 0; i < spec->ninputs; i++)
+        inputs[i] = full_view(&r->binding.inputs[i]);
+    for (int i = 0; i < spec->noutputs; i++) {
+        const gram_bound *bound = &r->binding.outputs[i];
+        outputs[i] = bound->argument ? full_view(bound) : unwanted(ctx, spec, &r->binding, spec->outputs[i].node);
+    }
+    gram_reference(ctx, spec, r->binding.batch, r->binding.sizes, inputs, outputs);
+}
+
+/* ---- the run ---- */
+
+static void run_all(gram_ctx *ctx, void *data)
+{
+    run *r = data;
+    bool reference = r->kernel->build.jit == GRAM_JIT_REFERENCE;
+    gram_dtype real = r->kernel->build.request.real_bits == 64 ? GRAM_F8 : GRAM_F4;
+    r->binding.real = reference ? GRAM_F8 : real;
+    r->binding.integer = reference ? GRAM_F8 : GRAM_I4;
+    r->binding.made = real;
+    gram_bind(ctx, r->kernel->build.spec, r->narguments, r->arguments, &r->binding);
+    if (!reference)
+        run_compiled(ctx, r);
+    else if (!r->only_workspace)
+        run_reference(ctx, r);
+    if (!r->only_workspace)
+        gram_bind_finish(ctx, r->kernel->build.spec, &r->binding);
+}
+
+static gram_status run_once(run *r, char *message, size_t size)
+{
+    gram_ctx *ctx = gram_ctx_new();
+    if (!ctx) {
+        snprintf(message, size, "error: out of memory");
+        return GRAM_NO_MEMORY;
+    }
+    ctx->spec = r->kernel->build.spec; /* names the sizes in messages */
+    int failed = gram_try(ctx, run_all, r);
+    if (failed)
+        snprintf(message, size, "%s", ctx->message);
+    give_block(r->kernel, r->block);
+    gram_bind_free(r->kernel->build.spec, &r->binding, failed || r->only_workspace);
+    gram_ctx_free(ctx);
+    return failed ? GRAM_BAD_ARRAYS : GRAM_OK;
+}
+
+gram_status gram_run(gram_kernel *kernel, int narguments, const gram_argument *arguments, char *message, size_t size)
+{
+    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments};
+    return run_once(&r, message, size);
+}
+
+gram_status gram_run_workspace(gram_kernel *kernel, int narguments, const gram_argument *arguments, size_t *bytes,
+                               char *message, size_t size)
+{
+    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments, .only_workspace = true};
+    gram_status status = run_once(&r, message, size);
+    *bytes = r.workspace;
+    return status;
+}

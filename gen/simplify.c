@@ -1,0 +1,466 @@
+/* Simplify: the same outputs from fewer operations.
+ *
+ * The graph is rebuilt from its leaves upward through `build`, which makes a node and then offers it to the rules of its
+ * operation, each a function below with the law it uses on the line above it. A rule answers with an equal, simpler node
+ * (itself made by `build`, so already simple) or with NULL. What the rules aim at:
+ *   - transposes stand at the leaves, where they are only a way to read an array;
+ *   - scalars and per-column factors leave a product, so that what stays is a pure chain of matrices;
+ *   - blocks of zeros and identities vanish (the paper's A = [0 I; 0 0]);
+ *   - sums of products with common ends become one product: every even order of eq. (3.2) is Y' M Y.
+ * Then chain.c orders each chain of products by its cost. */
+#include <math.h>
+#include <string.h>
+
+#include "chain.h"
+#include "simplify.h"
+
+/* --- small questions ----------------------------------------------------------------------------------------------- */
+
+static bool is_one_by_one(const gram_node *a)
+{
+    return gram_dim_is(a->rows, 1) && gram_dim_is(a->cols, 1);
+}
+
+static bool same_shape(const gram_node *a, const gram_node *b)
+{
+    return gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols);
+}
+
+static bool is_number(const gram_node *a, double value)
+{
+    return a->op == GRAM_OP_NUMBER && a->number == value;
+}
+
+static bool is_zero(const gram_node *a)
+{
+    return is_number(a, 0) || (a->op == GRAM_OP_EXPAND && is_number(a->args[0], 0));
+}
+
+/* A block matrix some block of which is zeros, so that multiplying it block by block saves work. */
+static bool has_zero_block(const gram_node *a)
+{
+    if (a->op != GRAM_OP_HCAT && a->op != GRAM_OP_VCAT)
+        return is_zero(a);
+    return has_zero_block(a->args[0]) || has_zero_block(a->args[1]);
+}
+
+static gram_node *zeros(gram_ctx *ctx, gram_loc loc, gram_dim rows, gram_dim cols)
+{
+    return gram_node_expand(ctx, loc, gram_node_number(ctx, loc, GRAM_REAL, 0), rows, cols);
+}
+
+/* --- building ------------------------------------------------------------------------------------------------------ */
+
+static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args);
+
+static gram_node *build1(gram_ctx *ctx, const gram_node *like, gram_op op, gram_node *a)
+{
+    return build(ctx, like, op, 1, (gram_node *[]){a});
+}
+
+static gram_node *build2(gram_ctx *ctx, const gram_node *like, gram_op op, gram_node *a, gram_node *b)
+{
+    return build(ctx, like, op, 2, (gram_node *[]){a, b});
+}
+
+gram_node *gram_transposed(gram_ctx *ctx, gram_node *a)
+{
+    return build1(ctx, a, GRAM_OP_TRANSPOSE, a);
+}
+
+/* Rows [from, from + count) of a. */
+static gram_node *slice(gram_ctx *ctx, gram_node *a, gram_dim from, gram_dim count)
+{
+    gram_node like = *a;
+    like.dim = from;
+    like.rows = count;
+    return build1(ctx, &like, GRAM_OP_ROWS, a);
+}
+
+/* --- transposition ------------------------------------------------------------------------------------------------- */
+
+/* (f(A, B))' = f(A', B'), and likewise for whatever works entry by entry or head by head. */
+static gram_node *transpose_each(gram_ctx *ctx, const gram_node *a)
+{
+    gram_node *args[8], like = *a;
+    if (a->nargs > 8)
+        return NULL;
+    for (int k = 0; k < a->nargs; k++)
+        args[k] = a->op == GRAM_OP_GATHER && k == 0 ? a->args[k] : gram_transposed(ctx, a->args[k]);
+    like.rows = a->cols;
+    like.cols = a->rows;
+    return build(ctx, &like, a->op, a->nargs, args);
+}
+
+/* (A B)' = B' A', and a distance is the same from either side. */
+static gram_node *transpose_pairs(gram_ctx *ctx, const gram_node *a)
+{
+    if (a->op != GRAM_OP_MATMUL)
+        return build2(ctx, a, a->op, a->args[1], a->args[0]);
+    return build2(ctx, a, a->op, gram_transposed(ctx, a->args[1]), gram_transposed(ctx, a->args[0]));
+}
+
+/* [A B]' = [A'; B']. */
+static gram_node *transpose_blocks(gram_ctx *ctx, const gram_node *a)
+{
+    gram_op op = a->op == GRAM_OP_HCAT ? GRAM_OP_VCAT : GRAM_OP_HCAT;
+    return build2(ctx, a, op, gram_transposed(ctx, a->args[0]), gram_transposed(ctx, a->args[1]));
+}
+
+/* The index of a row, transposed, is the index of a column. */
+static gram_node *transpose_index(gram_ctx *ctx, const gram_node *a)
+{
+    gram_node like = *a;
+    like.rows = a->cols;
+    like.cols = a->rows;
+    return build(ctx, &like, a->op == GRAM_OP_ROW ? GRAM_OP_COL : GRAM_OP_ROW, 0, NULL);
+}
+
+static gram_node *transpose(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0];
+    if (is_one_by_one(a) || a->op == GRAM_OP_IDENTITY || a->op == GRAM_OP_DIAG)
+        return a;
+    if (gram_op_is_scalar(a->op))
+        return transpose_each(ctx, a);
+    switch (a->op) {
+    case GRAM_OP_TRANSPOSE:
+        return a->args[0];
+    case GRAM_OP_EXPAND:
+    case GRAM_OP_KEEP:
+    case GRAM_OP_GATHER:
+    case GRAM_OP_HEAD_AT:
+    case GRAM_OP_STACK_HEADS:
+    case GRAM_OP_SUM_HEADS:
+        return transpose_each(ctx, a);
+    case GRAM_OP_MATMUL:
+    case GRAM_OP_SQDIST:
+    case GRAM_OP_DIST1:
+        return transpose_pairs(ctx, a);
+    case GRAM_OP_HCAT:
+    case GRAM_OP_VCAT:
+        return transpose_blocks(ctx, a);
+    case GRAM_OP_ROW:
+    case GRAM_OP_COL:
+        return transpose_index(ctx, a);
+    default:
+        return NULL;
+    }
+}
+
+/* --- products ------------------------------------------------------------------------------------------------------ */
+
+/* I A = A, 0 A = 0, diag(v) A = v A row by row; and on the other side. */
+static gram_node *product_special(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (a->keep || b->keep)
+        return NULL;
+    if (is_zero(a) || is_zero(b))
+        return zeros(ctx, node->loc, node->rows, node->cols);
+    if (a->op == GRAM_OP_IDENTITY)
+        return b;
+    if (b->op == GRAM_OP_IDENTITY)
+        return a;
+    if (a->op == GRAM_OP_DIAG)
+        return build2(ctx, node, GRAM_OP_MUL, a->args[0], b);
+    if (b->op == GRAM_OP_DIAG)
+        return build2(ctx, node, GRAM_OP_MUL, a, gram_transposed(ctx, b->args[0]));
+    return NULL;
+}
+
+/* Is f a factor that may leave a product on this side: one number, or one per row (left) or column (right)? */
+static bool leaves(const gram_node *f, bool left)
+{
+    return !f->keep && (left ? gram_dim_is(f->cols, 1) : gram_dim_is(f->rows, 1));
+}
+
+/* (c A) B = c (A B), (A / c) B = (A B) / c, where c is a number or one per row of A; and likewise from the right. */
+static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
+{
+    for (int side = 0; side < 2; side++) {
+        gram_node *x = node->args[side];
+        int factor = -1;
+        if (x->op == GRAM_OP_NEG)
+            return build1(ctx, node, GRAM_OP_NEG,
+                          build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : x->args[0],
+                                 side ? x->args[0] : node->args[1]));
+        if (x->op == GRAM_OP_DIV && leaves(x->args[1], side == 0))
+            factor = 1;
+        else if (x->op == GRAM_OP_MUL)
+            factor = leaves(x->args[0], side == 0) ? 0 : leaves(x->args[1], side == 0) ? 1 : -1;
+        if (factor < 0 || !same_shape(x, x->args[!factor]))
+            continue;
+        gram_node *rest = x->args[!factor];
+        gram_node *product = build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
+        return factor ? build2(ctx, node, x->op, product, x->args[1]) : build2(ctx, node, x->op, x->args[0], product);
+    }
+    return NULL;
+}
+
+/* [A; B] C = [A C; B C] and A [B C] = [A B, A C], where what is cut is of number size (weights, not tokens). */
+static gram_node *product_of_stack(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (a->op == GRAM_OP_VCAT && gram_dim_known(a->rows))
+        return build2(ctx, node, GRAM_OP_VCAT, build2(ctx, node, GRAM_OP_MATMUL, a->args[0], b),
+                      build2(ctx, node, GRAM_OP_MATMUL, a->args[1], b));
+    if (b->op == GRAM_OP_HCAT && gram_dim_known(b->cols))
+        return build2(ctx, node, GRAM_OP_HCAT, build2(ctx, node, GRAM_OP_MATMUL, a, b->args[0]),
+                      build2(ctx, node, GRAM_OP_MATMUL, a, b->args[1]));
+    return NULL;
+}
+
+/* A [B; C] = A_left B + A_right C where a block is zero: the product loses that block's work. */
+static gram_node *product_of_blocks(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (b->op == GRAM_OP_VCAT && (has_zero_block(b) || has_zero_block(a))) {
+        gram_node *top = b->args[0], *bottom = b->args[1], *at = gram_transposed(ctx, a);
+        gram_node *left = gram_transposed(ctx, slice(ctx, at, gram_dim_number(0), top->rows));
+        gram_node *right = gram_transposed(ctx, slice(ctx, at, top->rows, bottom->rows));
+        return build2(ctx, node, GRAM_OP_ADD, build2(ctx, node, GRAM_OP_MATMUL, left, top),
+                      build2(ctx, node, GRAM_OP_MATMUL, right, bottom));
+    }
+    if (a->op == GRAM_OP_HCAT && has_zero_block(a)) {
+        gram_node *left = a->args[0], *right = a->args[1];
+        return build2(ctx, node, GRAM_OP_ADD,
+                      build2(ctx, node, GRAM_OP_MATMUL, left, slice(ctx, b, gram_dim_number(0), left->cols)),
+                      build2(ctx, node, GRAM_OP_MATMUL, right, slice(ctx, b, left->cols, right->cols)));
+    }
+    return NULL;
+}
+
+/* Is a sum of products, so that multiplying it out leaves only chains? */
+static bool is_linear(const gram_node *a)
+{
+    if (a->keep)
+        return false;
+    if (a->op == GRAM_OP_ADD || a->op == GRAM_OP_SUB)
+        return is_linear(a->args[0]) && is_linear(a->args[1]);
+    if (a->op == GRAM_OP_MUL)
+        return is_one_by_one(a->args[0]) && is_linear(a->args[1]);
+    return a->op == GRAM_OP_MATMUL && gram_is_pair(a);
+}
+
+/* X (A + B) = X A + X B where A and B are products over pairs: an n x n matrix is never built for the identity σ. */
+static gram_node *product_distribute(gram_ctx *ctx, const gram_node *node)
+{
+    for (int side = 0; side < 2; side++) {
+        gram_node *sum = node->args[side], *other = node->args[!side];
+        if ((sum->op != GRAM_OP_ADD && sum->op != GRAM_OP_SUB) || !is_linear(sum) || gram_is_pair(node))
+            continue;
+        gram_node *term[2];
+        for (int k = 0; k < 2; k++)
+            term[k] = build2(ctx, node, GRAM_OP_MATMUL, side ? other : sum->args[k], side ? sum->args[k] : other);
+        return build2(ctx, node, sum->op, term[0], term[1]);
+    }
+    return NULL;
+}
+
+/* --- sums ---------------------------------------------------------------------------------------------------------- */
+
+/* A + 0 = A. */
+static gram_node *sum_zero(gram_ctx *ctx, const gram_node *node)
+{
+    (void)ctx;
+    for (int k = 0; k < 2; k++)
+        if (is_zero(node->args[k]) && same_shape(node, node->args[!k]) && node->heads == node->args[!k]->heads)
+            return node->args[!k];
+    return NULL;
+}
+
+/* P A R + P B R = P (A + B) R: sums of quadratic forms of any order become one. */
+static gram_node *sum_factor(gram_ctx *ctx, const gram_node *node)
+{
+    return gram_chain_factor(ctx, node, build2);
+}
+
+/* --- scalars ------------------------------------------------------------------------------------------------------- */
+
+/* 1 A = A, 0 I = 0, a (b A) = (a b) A with the number first. */
+static gram_node *scale(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (b->op == GRAM_OP_NUMBER && a->op != GRAM_OP_NUMBER)
+        return build2(ctx, node, GRAM_OP_MUL, b, a);
+    if (is_number(a, 1) && same_shape(node, b))
+        return b;
+    if (is_number(a, 0) && b->op == GRAM_OP_IDENTITY)
+        return zeros(ctx, node->loc, node->rows, node->cols);
+    if (a->op == GRAM_OP_NUMBER && b->op == GRAM_OP_MUL && b->args[0]->op == GRAM_OP_NUMBER)
+        return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, a->number * b->args[0]->number),
+                      b->args[1]);
+    return NULL;
+}
+
+/* A / c = (1 / c) A for a number c. */
+static gram_node *divide(gram_ctx *ctx, const gram_node *node)
+{
+    const gram_node *c = node->args[1];
+    if (c->op != GRAM_OP_NUMBER || c->number == 0)
+        return NULL;
+    return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, 1 / c->number), node->args[0]);
+}
+
+static double gram_d_min(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+}
+
+static double gram_d_max(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+}
+
+#define OP(id, name, result, operands, vector, reference, range)                                                       \
+    static double fold_##name(double a, double b, double c)                                                            \
+    {                                                                                                                  \
+        (void)a, (void)b, (void)c;                                                                                     \
+        return reference;                                                                                              \
+    }
+#include "../runtime/ops.def"
+#undef OP
+
+static double (*const folds[GRAM_OP_COUNT])(double, double, double) = {
+#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = fold_##name,
+#include "../runtime/ops.def"
+#undef OP
+};
+
+/* f(1, 2) is a number. */
+static gram_node *fold(gram_ctx *ctx, const gram_node *node)
+{
+    double x[3] = {0};
+    if (node->type == GRAM_BOOL)
+        return NULL;
+    for (int k = 0; k < node->nargs; k++) {
+        if (node->args[k]->op != GRAM_OP_NUMBER)
+            return NULL;
+        x[k] = node->args[k]->number;
+    }
+    return gram_node_number(ctx, node->loc, node->type, folds[node->op](x[0], x[1], x[2]));
+}
+
+/* --- heads and rows ------------------------------------------------------------------------------------------------ */
+
+/* sum_h A_h B_h is one product: the heads' columns of A side by side times the heads' rows of B. */
+static gram_node *sum_heads_product(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *x = node->args[0];
+    if (x->op != GRAM_OP_MATMUL || x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep ||
+        x->args[1]->keep)
+        return NULL;
+    gram_node *a = build1(ctx, node, GRAM_OP_CONCAT_HEADS, gram_transposed(ctx, x->args[0]));
+    gram_node *b = build1(ctx, node, GRAM_OP_CONCAT_HEADS, x->args[1]);
+    return build2(ctx, node, GRAM_OP_MATMUL, gram_transposed(ctx, a), b);
+}
+
+static gram_node *head_at(gram_ctx *ctx, const gram_node *node, gram_node *a, int head)
+{
+    gram_node like = *node;
+    like.index = head;
+    return build1(ctx, &like, GRAM_OP_HEAD_AT, a);
+}
+
+/* Otherwise the heads are added one by one. */
+static gram_node *sum_heads_each(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *x = node->args[0], *sum = head_at(ctx, node, x, 0);
+    for (int h = 1; h < x->heads; h++)
+        sum = build2(ctx, node, GRAM_OP_ADD, sum, head_at(ctx, node, x, h));
+    return sum;
+}
+
+/* Rows of [A; B] that lie in one of them, rows of A B are rows of A times B, all the rows are the matrix. */
+static gram_node *rows_of(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0];
+    if (gram_dim_is(node->dim, 0) && gram_dim_equal(node->rows, a->rows))
+        return a;
+    if (a->op == GRAM_OP_MATMUL)
+        return build2(ctx, node, GRAM_OP_MATMUL, slice(ctx, a->args[0], node->dim, node->rows), a->args[1]);
+    if (is_zero(a))
+        return zeros(ctx, node->loc, node->rows, node->cols);
+    if (a->op != GRAM_OP_VCAT || !gram_dim_known(node->dim) || !gram_dim_known(node->rows) ||
+        !gram_dim_known(a->args[0]->rows))
+        return NULL;
+    int64_t cut = a->args[0]->rows.number, from = node->dim.number;
+    if (from + node->rows.number <= cut)
+        return slice(ctx, a->args[0], node->dim, node->rows);
+    if (from >= cut)
+        return slice(ctx, a->args[1], gram_dim_number(from - cut), node->rows);
+    return NULL;
+}
+
+/* The sum down the columns of A B is (the sum of A's columns) B. */
+static gram_node *sum_of_product(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0];
+    if (a->op != GRAM_OP_MATMUL || a->keep || a->args[0]->keep || a->args[1]->keep || !gram_is_pair(a))
+        return NULL;
+    return build2(ctx, node, GRAM_OP_MATMUL, build1(ctx, node, GRAM_OP_SUM, a->args[0]), a->args[1]);
+}
+
+/* --- the rules' table ---------------------------------------------------------------------------------------------- */
+
+typedef gram_node *(*gram_rule)(gram_ctx *ctx, const gram_node *node);
+static const struct {
+    gram_op op;
+    gram_rule rule;
+} rules[] = {
+    {GRAM_OP_TRANSPOSE, transpose},           {GRAM_OP_MATMUL, product_special},
+    {GRAM_OP_MATMUL, product_factor},         {GRAM_OP_MATMUL, product_of_blocks},
+    {GRAM_OP_MATMUL, product_of_stack},       {GRAM_OP_MATMUL, product_distribute},
+    {GRAM_OP_ADD, sum_zero},                  {GRAM_OP_ADD, sum_factor},
+    {GRAM_OP_MUL, scale},                     {GRAM_OP_DIV, divide},
+    {GRAM_OP_SUM_HEADS, sum_heads_product},   {GRAM_OP_SUM_HEADS, sum_heads_each},
+    {GRAM_OP_ROWS, rows_of},                  {GRAM_OP_SUM, sum_of_product},
+};
+
+static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)
+{
+    gram_node *simpler = gram_op_is_scalar(node->op) ? fold(ctx, node) : NULL;
+    for (size_t k = 0; !simpler && k < sizeof rules / sizeof *rules; k++)
+        if (rules[k].op == node->op)
+            simpler = rules[k].rule(ctx, node);
+    return simpler ? simpler : node;
+}
+
+static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args)
+{
+    return apply_rules(ctx, gram_node_make(ctx, like->loc, op, nargs, args, like));
+}
+
+/* --- the pass ------------------------------------------------------------------------------------------------------ */
+
+typedef struct rebuild {
+    gram_ctx *ctx;
+    gram_node **done; /* by the old node's id */
+} rebuild;
+
+static gram_node *rebuilt(rebuild *r, gram_node *node)
+{
+    gram_node **args = gram_alloc(r->ctx, (size_t)(node->nargs + 1) * sizeof *args);
+    if (r->done[node->id])
+        return r->done[node->id];
+    for (int k = 0; k < node->nargs; k++)
+        args[k] = rebuilt(r, node->args[k]);
+    r->done[node->id] = node->nargs ? build(r->ctx, node, node->op, node->nargs, args) : node;
+    return r->done[node->id];
+}
+
+gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
+{
+    int most = 0;
+    for (int k = 0; k < spec->noutputs; k++)
+        most = spec->outputs[k].node->id > most ? spec->outputs[k].node->id : most;
+    rebuild r = {ctx, gram_alloc(ctx, (size_t)(most + 1) * sizeof *r.done)};
+    gram_spec *simple = gram_alloc(ctx, sizeof *simple);
+    *simple = *spec;
+    simple->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *simple->outputs);
+    for (int k = 0; k < spec->noutputs; k++)
+        simple->outputs[k] = (gram_output){spec->outputs[k].name, rebuilt(&r, spec->outputs[k].node)};
+    gram_chain_order(ctx, simple);
+    return simple;
+}

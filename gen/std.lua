@@ -1,0 +1,351 @@
+-- The language's own library, written in the language: a spec could define any of this itself. `core` holds the few
+-- functions that C gives (trace_*.c); everything is added to `env`, the globals of a spec. An error here is seen from
+-- the spec's line. Matrices have a token in each column; in a pair matrix row i is a key, column j a query.
+local core, env = ...
+local node, fail = core.node, core.fail
+local exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh = exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh
+local le, lt, eq, where, min, max = le, lt, eq, where, min, max
+local map, keep, size = core.map, core.keep, core.size
+local type, select, ipairs, pairs, unpack = type, select, ipairs, pairs, table.unpack
+
+env.map, env.keep, env.size, env.option, env.kernel = map, keep, size, core.option, core.kernel
+
+-- ---- declarations ----
+
+for _, kind in ipairs { "tokens", "scores", "matrix", "vector", "scalar", "ids", "count" } do
+    env[kind] = function(name, ...) return core.declare(kind, name, ...) end
+end
+
+-- ---- checks of arguments ----
+
+local function check_matrix(A, what)
+    if not core.is_matrix(A) then fail(what .. " expects a matrix, got " .. core.describe(A)) end
+    return A
+end
+
+local function check_function(f, what)
+    if type(f) ~= "function" then fail(what .. " expects a function, got " .. core.describe(f)) end
+    return f
+end
+
+local function check_number(x, what)
+    if type(x) ~= "number" then fail(what .. " expects a number, got " .. core.describe(x)) end
+    return x
+end
+
+local function check_whole(x, least, what)
+    if type(x) ~= "number" or x % 1 ~= 0 or x < least then
+        fail(what .. " expects a whole number from " .. least .. ", got " .. core.describe(x))
+    end
+    return x // 1
+end
+
+-- The options in a table, by the names there are.
+local function check_options(options, what, names)
+    if options == nil then return {} end
+    if type(options) ~= "table" then fail(what .. ": options are a table, got " .. core.describe(options)) end
+    for name in pairs(options) do
+        if not names[name] then fail(what .. " has no option " .. core.describe(name)) end
+    end
+    return options
+end
+
+local function no_more(what, ...)
+    if select("#", ...) > 0 and (...) ~= nil then fail(what .. ": the argument " .. core.describe((...)) .. " is one too many") end
+end
+
+-- ---- scalars ----
+
+local function numeric(f) return core.builtin(f) end
+
+env.gt = numeric(function(a, b) return lt(b, a) end)
+env.ge = numeric(function(a, b) return le(b, a) end)
+env.clamp = numeric(function(x, low, high) return min(max(x, low), high) end)
+local ge = env.ge
+
+-- x^p for a whole p >= 0, by squaring: exact for negative x.
+local function whole_power(x, p)
+    local result
+    while p > 0 do
+        if p % 2 == 1 then result = result and result * x or x end
+        p = p // 2
+        if p > 0 then x = x * x end
+    end
+    return result or 1.0
+end
+
+-- ---- matrices ----
+
+for _, name in ipairs { "inverse", "expm", "logsumexp", "cumsum", "concat_heads", "sum_heads" } do
+    env[name] = function(A, ...)
+        no_more(name, ...)
+        return node(name, nil, A)
+    end
+end
+
+-- Down each column.
+function env.sum(A, ...)
+    no_more("sum", ...)
+    return node("sum", nil, A)
+end
+
+function env.softmax(A, options)
+    if check_options(options, "softmax", { sink = true }).sink ~= nil then fail("softmax: a sink is not available yet") end
+    return node("softmax", nil, A)
+end
+
+local function hadamard(A, B)
+    check_matrix(A, "hadamard")
+    check_matrix(B, "hadamard")
+    return map(function(a, b) return a * b end, A, B)
+end
+env.hadamard = hadamard
+
+function env.diag(v)
+    return node("diag", nil, v)
+end
+
+function env.identity(n)
+    return node("identity", { rows = n })
+end
+
+local function fold(name)
+    return function(A, ...)
+        check_matrix(A, name)
+        for k = 1, select("#", ...) do A = node(name, nil, A, (select(k, ...))) end
+        return A
+    end
+end
+env.hcat, env.vcat = fold("hcat"), fold("vcat")
+
+function env.rows(A, from, count)
+    return node("rows", { from = from, rows = count }, A)
+end
+
+function env.stack_heads(list)
+    if type(list) ~= "table" or #list == 0 then fail("stack_heads expects a list of matrices, got " .. core.describe(list)) end
+    return node("stack_heads", nil, unpack(list))
+end
+
+function env.split_heads(A, heads)
+    return node("split_heads", { heads = heads }, A)
+end
+
+-- ---- over tokens: along each row, to a column ----
+
+local function sum_tokens(A, what)
+    return node("sum", nil, check_matrix(A, what or "sum_tokens"):t()):t()
+end
+env.sum_tokens = function(A) return sum_tokens(A) end
+
+-- Dropped entries count neither above nor below; the mean of nothing is 0.
+function env.mean_tokens(A)
+    local count = core.cols(A, "mean_tokens")
+    if core.is_kept(A) then count = sum_tokens(map(function() return 1.0 end, A)) end
+    return map(function(s, n) return where(eq(n, 0), 0, s / n) end, sum_tokens(A, "mean_tokens"), count)
+end
+
+function env.max_tokens(A)
+    return node("maximum", nil, check_matrix(A, "max_tokens"):t()):t()
+end
+
+-- ---- normalisation down each column ----
+
+local column_norms = {
+    sum = function(A) return node("sum", nil, A) end,
+    l1 = function(A) return node("sum", nil, map(abs, A)) end,
+    l2 = function(A) return map(sqrt, node("sum", nil, map(function(a) return a * a end, A))) end,
+    max = function(A) return node("maximum", nil, map(abs, A)) end,
+}
+
+-- Functions f that grow from below 1 to above it, so that some t makes sum f(a - t) = 1.
+local growing = { relu = true, exp = true, exp2 = true, softplus = true, sigmoid = true, }
+
+-- normalize(A, "sum" | "l1" | "l2" | "max"), or normalize(A, f): f(a - t) with t such that each column sums to 1.
+function env.normalize(A, by)
+    check_matrix(A, "normalize")
+    local norm = type(by) == "string" and column_norms[by]
+    if norm then
+        return map(function(a, s) return where(eq(s, 0), 0, a / s) end, A, norm(A))
+    end
+    local name = type(by) == "function" and core.scalar_name(by)
+    if not growing[name] then
+        fail('normalize expects "sum", "l1", "l2", "max", or one of relu, exp, exp2, softplus, sigmoid, got '
+            .. (name or core.describe(by)))
+    end
+    return map(function(a, t) return by(a - t) end, A, node("threshold", { fn = name }, A))
+end
+local normalize = env.normalize
+
+-- (x - mean) / sqrt(variance + eps) * gain + bias, per token; gain and bias are columns or nil.
+function env.layer_norm(X, gain, bias, eps)
+    local d = core.rows(X, "layer_norm")
+    local centred = X - node("sum", nil, X) / d
+    local variance = node("sum", nil, map(function(x) return x * x end, centred)) / d
+    local Y = map(function(x, v) return x * rsqrt(v + (eps or 1e-5)) end, centred, variance)
+    if gain then Y = hadamard(Y, gain) end
+    return bias and Y + bias or Y
+end
+
+-- x / sqrt(mean of squares + eps) * gain, per token; gain is a column or nil.
+function env.rms_norm(X, gain, eps)
+    local d = core.rows(X, "rms_norm")
+    local square = node("sum", nil, map(function(x) return x * x end, X)) / d
+    local Y = map(function(x, s) return x * rsqrt(s + (eps or 1e-6)) end, X, square)
+    return gain and hadamard(Y, gain) or Y
+end
+
+-- ---- pairs of tokens ----
+
+env.pairs_of = core.pairs_of
+
+-- On matrices: all pairs of columns. On tokens, inside pairs_of: the one pair.
+local function pair_operation(name, on_matrices)
+    return function(Z, X)
+        if core.is_token(Z) or core.is_token(X) then return core.token_pair(Z, X, name) end
+        check_matrix(Z, name)
+        check_matrix(X, name)
+        return on_matrices(Z, X)
+    end
+end
+
+local function product(Z, X) return Z:t() * X end
+local inner = pair_operation("inner", product)
+local sqdist = pair_operation("sqdist", function(Z, X) return node("sqdist", nil, Z, X) end)
+local dist1 = pair_operation("dist1", function(Z, X) return node("dist1", nil, Z, X) end)
+env.inner, env.sqdist, env.dist1 = inner, sqdist, dist1
+
+function env.dot(z, x) return core.token_pair(z, x, "dot") end
+function env.sqnorm(z) return core.token_pair(z, z, "dot") end
+
+function env.cosine(Z, X) return inner(normalize(Z, "l2"), normalize(X, "l2")) end
+
+-- exp(-gamma |z - x|^2)
+function env.rbf(Z, X, gamma) return map(exp, -gamma * sqdist(Z, X)) end
+
+-- exp(-gamma |z - x|_1)
+function env.laplace(Z, X, gamma) return map(exp, -gamma * dist1(Z, X)) end
+
+-- (<z, x> + c)^degree
+function env.poly(Z, X, degree, c)
+    check_whole(degree, 1, "the degree of poly")
+    return map(function(s) return whole_power(s + (c or 0), degree) end, inner(Z, X))
+end
+
+-- ---- masks, for keep ----
+
+-- A query sees the keys up to its own position.
+function env.causal(i, j) return le(i, j) end
+
+-- The last query sees the last key, the one before it all keys but one, ...
+function env.causal_end(i, j, h, batch, rows, cols) return le(i - rows, j - cols) end
+
+-- From `before` keys before the query's position to `after` after it, both included.
+function env.window(before, after)
+    return function(i, j) return ge(i, j - before) & le(i, j + (after or 0)) end
+end
+
+-- The first p keys.
+function env.prefix(p)
+    return function(i) return lt(i, p) end
+end
+
+-- Keys and queries of one document; doc = ids("doc", "n").
+function env.documents(doc)
+    check_matrix(doc, "documents")
+    return function(i, j) return eq(doc(i), doc(j)) end
+end
+
+-- Every r-th key before and after the query.
+function env.dilated(r)
+    return function(i, j) return eq((i - j) % r, 0) end
+end
+
+-- The first g tokens see all and are seen by all.
+function env.global(g)
+    return function(i, j) return lt(i, g) | lt(j, g) end
+end
+
+local function joined(name, join)
+    return function(...)
+        local masks = { ... }
+        if #masks == 0 then fail(name .. " expects masks") end
+        for _, mask in ipairs(masks) do check_function(mask, name) end
+        return function(...)
+            local result = masks[1](...)
+            for k = 2, #masks do result = join(result, masks[k](...)) end
+            return result
+        end
+    end
+end
+env.all_of = joined("all_of", function(a, b) return a & b end)
+env.any_of = joined("any_of", function(a, b) return a | b end)
+local any_of = env.any_of
+
+function env.none_of(...)
+    local any = any_of(...)
+    return function(...) return ~any(...) end
+end
+
+-- ---- changes of scores, for map ----
+
+function env.softcap(c)
+    return function(s) return c * tanh(s / c) end
+end
+
+-- Press, Smith and Lewis 2022: -slope |i - j|, the slopes a geometric row; for H no power of 2, as the authors do it, those
+-- of the power below and then every second of the power above.
+function env.alibi(heads)
+    check_whole(heads, 1, "alibi")
+    local power = 1
+    while 2 * power <= heads do power = 2 * power end
+    return function(s, i, j, h)
+        local slope = exp2((h + 1) * (-8 / power))
+        if power < heads then slope = where(lt(h, power), slope, exp2((2 * (h - power) + 1) * (-4 / power))) end
+        return s - slope * abs(i - j)
+    end
+end
+
+-- s + table[i - j + middle], clamped to the table.
+function env.relative_bias(table)
+    local middle = core.rows(table, "relative_bias") // 2
+    return function(s, i, j) return s + table(i - j + middle) end
+end
+
+-- ---- positions of tokens ----
+
+-- Su et al. 2021: rotates pairs of a token's first `dims` numbers by (j + offset) theta^(-2p/dims). Number i is paired
+-- with i + dims/2, or with its neighbour where interleaved.
+function env.rope(X, theta, options)
+    options = check_options(options, "rope", { offset = true, interleaved = true, dims = true })
+    local d = check_number(core.rows(X, "rope"), "rope: the tokens' size")
+    local dims = check_whole(options.dims or d, 0, "rope: dims")
+    if dims % 2 ~= 0 or dims > d then fail("rope: dims is even and at most " .. d .. ", not " .. dims) end
+    if dims == 0 then return X end
+    local rate, half = -2 * log(check_number(theta or 10000, "rope: theta")) / dims, dims // 2
+    return map(function(x, i, j)
+        local first = options.interleaved and eq(i % 2, 0) or lt(i, half)
+        local pair = options.interleaved and i // 2 or i % half
+        local partner = options.interleaved and i + where(first, 1, -1) or i + where(first, half, -half)
+        local angle = (j + (options.offset or 0)) * exp(pair * rate)
+        local rotated = x * cos(angle) + where(first, -1.0, 1.0) * X(partner, j) * sin(angle)
+        return dims == d and rotated or where(lt(i, dims), rotated, x)
+    end, X)
+end
+
+-- The paper's footnote, d x n with i and j from 1: P[2i-1, j] = sin(j / n^(2i/d)), P[2i, j] = cos(j / n^(2i/d)).
+function env.sinusoidal(d, n)
+    check_whole(d, 1, "sinusoidal")
+    local length = size(n)
+    local zeros = node("expand", { rows = d, cols = n }, core.constant(0))
+    return map(function(_, i, j)
+        local angle = (j + 1) * exp((i // 2 + 1) * log(length) * (-2 / d))
+        return where(eq(i % 2, 0), sin(angle), cos(angle))
+    end, zeros)
+end
+
+-- ---- not yet ----
+
+for _, name in ipairs { "scan", "each", "circulant", "shiftmax", "ternary", "pick", "top", "uniform" } do
+    env[name] = function() fail(name .. " is not available yet") end
+end

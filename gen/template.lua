@@ -1,0 +1,55 @@
+-- Templates: real C with few holes.
+--
+--   % code        a line of Lua
+--   ${value}      a hole: a string or number; alone on its line it may hold many lines, each takes the line's
+--                 indentation, and an empty one leaves no line
+--
+-- translate(text) gives Lua source, a line for each line of the template, so that an error names the template's line.
+-- render(text, name, model) runs it with the model's fields as its globals.
+
+local function parts(line)
+   local out, at = {}, 1
+   while true do
+      local from, to, hole = line:find("%$(%b{})", at)
+      out[#out + 1] = ("%q"):format(line:sub(at, (from or 0) - 1))
+      if not from then return table.concat(out, ", ") end
+      out[#out + 1] = hole:sub(2, -2)
+      at = to + 1
+   end
+end
+
+local function translate(text)
+   local out = { "local _line, _lines = ...;" }
+   for line in text:gmatch("([^\n]*)\n") do
+      local code = line:match("^%s*%%(.*)$")
+      local indent, hole = line:match("^(%s*)%$(%b{})$")
+      if code then
+         out[#out + 1] = code .. "\n"
+      elseif hole then
+         out[#out + 1] = ("_lines(%q, %s)\n"):format(indent, hole:sub(2, -2))
+      else
+         out[#out + 1] = ("_line(%s)\n"):format(parts(line))
+      end
+   end
+   return table.concat(out)
+end
+
+local function render(text, name, model)
+   local out = {}
+   local function line(...)
+      for _, part in ipairs { ... } do out[#out + 1] = tostring(part) end
+      out[#out + 1] = "\n"
+   end
+   local function lines(indent, value)
+      local text = tostring(value):gsub("\n+$", "")
+      if text == "" then return end
+      for part in (text .. "\n"):gmatch("([^\n]*)\n") do line(part == "" and "" or indent, part) end
+   end
+   local globals = setmetatable({}, { __index = function(_, key) return model[key] or _ENV[key] end })
+   local chunk, message = load(translate(text), "=" .. name, "t", globals)
+   if not chunk then error(message, 0) end
+   chunk(line, lines)
+   return table.concat(out)
+end
+
+return render

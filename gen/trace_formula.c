@@ -1,0 +1,367 @@
+/* map, keep and pairs_of: a function of the spec is called once, with symbols, and what it returns is the formula.
+ *
+ * A symbol is a node that broadcasts: the entry a is the matrix A itself, the index i a column 0, 1, 2, ..., j a row. Lua
+ * decides `and`, `or`, `not`, `if` and `==` without asking a symbol. So every symbol made is noted with those it was made
+ * from, and one that does not lead to the result was swallowed: that is an error on its line. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "trace.h"
+
+/* What a formula is traced for. */
+typedef struct frame {
+    const char *what;             /* "map": for messages */
+    gram_dim rows, cols;
+    int heads;
+    bool batched;
+    gram_formula formula;
+} frame;
+
+static void join_dim(gram_tracer *t, const char *what, gram_dim *joined, gram_dim dim)
+{
+    if (!gram_dim_is(*joined, 1) && !gram_dim_is(dim, 1) && !gram_dim_meets(*joined, dim))
+        gram_fail(t->ctx, gram_here(t), "%s: the matrices' sizes %s and %s differ", what,
+                  gram_dim_text(t->ctx, *joined), gram_dim_text(t->ctx, dim));
+    if (gram_dim_is(*joined, 1) || (gram_dim_is_sum(*joined) && !gram_dim_is(dim, 1)))
+        *joined = dim;
+}
+
+static void join_operand(gram_tracer *t, frame *f, const gram_node *node)
+{
+    join_dim(t, f->what, &f->rows, node->rows);
+    join_dim(t, f->what, &f->cols, node->cols);
+    if (f->heads && node->heads && f->heads % node->heads != 0 && node->heads % f->heads != 0)
+        gram_fail(t->ctx, gram_here(t), "%s: %d heads and %d heads do not meet: one must divide the other", f->what,
+                  f->heads, node->heads);
+    f->heads = node->heads > f->heads ? node->heads : f->heads;
+    f->batched = f->batched || node->batched;
+}
+
+/* ---- calling ---- */
+
+static void open_formula(gram_tracer *t, frame *f)
+{
+    f->formula.outer = t->formula;
+    f->formula.id = ++t->formulas;
+    t->formula = &f->formula;
+    t->line = 0;
+    gram_watch(t);
+}
+
+static void close_formula(gram_tracer *t, frame *f)
+{
+    t->formula = f->formula.outer;
+    gram_watch(t);
+}
+
+static void push_argument(gram_tracer *t, gram_node *node)
+{
+    gram_push_value(t, (gram_value){.flavour = GRAM_SYMBOL, .node = node, .formula = t->formula->id, .entry = -1});
+}
+
+static void push_index(gram_tracer *t, gram_op op, const gram_node *like)
+{
+    push_argument(t, gram_node_make(t->ctx, gram_here(t), op, 0, NULL, like));
+}
+
+/* A number where it is known: a formula may then compute with it in Lua. */
+static void push_size(gram_tracer *t, gram_dim dim)
+{
+    if (gram_dim_known(dim))
+        lua_pushinteger(t->lua, dim.number);
+    else
+        push_index(t, GRAM_OP_SIZE, &(gram_node){.dim = dim});
+}
+
+/* i, j, h, batch, rows, cols. */
+static int push_indices(gram_tracer *t, const frame *f)
+{
+    push_index(t, GRAM_OP_ROW, &(gram_node){.rows = f->rows});
+    push_index(t, GRAM_OP_COL, &(gram_node){.cols = f->cols});
+    if (f->heads)
+        push_index(t, GRAM_OP_HEAD, &(gram_node){.heads = f->heads});
+    else
+        push_argument(t, gram_node_number(t->ctx, gram_here(t), GRAM_INT, 0));
+    if (f->batched)
+        push_index(t, GRAM_OP_BATCH, NULL);
+    else
+        push_argument(t, gram_node_number(t->ctx, gram_here(t), GRAM_INT, 0));
+    push_size(t, f->rows);
+    push_size(t, f->cols);
+    return 6;
+}
+
+static void check_function(gram_tracer *t, int index, const char *what)
+{
+    if (lua_type(t->lua, index) != LUA_TFUNCTION)
+        gram_fail(t->ctx, gram_here(t), "%s expects a function first, got %s", what, gram_describe(t, index));
+}
+
+/* ---- the result ---- */
+
+/* Where the formula ended: its last line, for a result that is no symbol and so has no line. */
+static gram_loc end_of_formula(gram_tracer *t)
+{
+    gram_loc here = gram_here(t);
+    if (t->line > 0)
+        here.line = t->line;
+    return here;
+}
+
+/* Marks what the result was made from; users come after what they use. */
+static void mark_used(gram_formula *formula, int result)
+{
+    if (result >= 0)
+        formula->entries[result].used = true;
+    for (int e = formula->count - 1; e >= 0; e--)
+        for (int k = 0; k < 3 && formula->entries[e].used; k++)
+            if (formula->entries[e].from[k] >= 0)
+                formula->entries[formula->entries[e].from[k]].used = true;
+}
+
+static const gram_symbol_entry *first_unused(const gram_formula *formula, bool predicate)
+{
+    for (int e = 0; e < formula->count; e++)
+        if (!formula->entries[e].used && (!predicate || formula->entries[e].node->type == GRAM_BOOL))
+            return &formula->entries[e];
+    return NULL;
+}
+
+static void refuse_unused(gram_tracer *t, const gram_formula *formula)
+{
+    const gram_symbol_entry *lost = first_unused(formula, true);
+    if (lost)
+        gram_fail(t->ctx, lost->loc, "the predicate %s is computed here but missing from the formula's result: Lua's and, or, "
+                  "not, if and == do not see symbols; & | ~ and where do", gram_node_text(t->ctx, lost->node));
+    lost = first_unused(formula, false);
+    if (lost)
+        gram_fail(t->ctx, lost->loc, "%s is computed here but not used in the formula's result: Lua's and, or, not, if and == "
+                  "do not see symbols; eq, where, & | ~ do", gram_node_text(t->ctx, lost->node));
+}
+
+static gram_node *number_result(gram_tracer *t, lua_State *lua)
+{
+    gram_type type = lua_isinteger(lua, -1) ? GRAM_INT : GRAM_REAL;
+    return gram_node_number(t->ctx, gram_here(t), type, lua_tonumber(lua, -1));
+}
+
+/* The formula on top of the stack as a node; takes it off. */
+static gram_node *take_result(gram_tracer *t, lua_State *lua, frame *f)
+{
+    gram_value *value = gram_to_value(lua, -1);
+    gram_loc end = end_of_formula(t);
+    gram_node *node = value ? value->node : NULL;
+    if (lua_isboolean(lua, -1))
+        gram_fail(t->ctx, end, "%s: the formula gives a plain boolean: Lua's ==, and, or, not do not see symbols; "
+                  "eq ne lt le gt ge, & | ~ do", f->what);
+    if (lua_type(lua, -1) == LUA_TNUMBER)
+        node = number_result(t, lua);
+    if (!node || (value && value->flavour == GRAM_TOKEN))
+        gram_fail(t->ctx, end, "%s: the formula gives %s, not a number", f->what, gram_describe(t, -1));
+    if (value && value->flavour == GRAM_SYMBOL && value->formula != f->formula.id)
+        gram_fail(t->ctx, end, "%s: the formula gives a symbol of another formula", f->what);
+    if (value && value->flavour == GRAM_MATRIX_VALUE && !(gram_dim_is(node->rows, 1) && gram_dim_is(node->cols, 1)))
+        gram_fail(t->ctx, end, "%s: the formula gives %s: an entry of it is read, as in A(i, j)", f->what,
+                  gram_describe(t, -1));
+    mark_used(&f->formula, value && value->flavour == GRAM_SYMBOL ? value->entry : -1);
+    refuse_unused(t, &f->formula);
+    lua_pop(lua, 1);
+    return node;
+}
+
+/* Calls the function below nargs arguments on the stack. */
+static gram_node *call_formula(gram_tracer *t, lua_State *lua, frame *f, int nargs)
+{
+    lua_call(lua, nargs, 1);
+    gram_node *node = take_result(t, lua, f);
+    close_formula(t, f);
+    return node;
+}
+
+/* ---- map ---- */
+
+/* Is p one of the predicates that keep is joined from? */
+static bool is_joined(const gram_node *keep, const gram_node *p)
+{
+    while (keep && keep != p && keep->op == GRAM_OP_AND && keep->args[1] != p)
+        keep = keep->args[0];
+    return keep == p || (keep && keep->op == GRAM_OP_AND);
+}
+
+/* The formula's value in the operands' full shape; what was dropped in an operand is dropped in it, read or not. */
+static gram_node *whole_matrix(gram_tracer *t, const frame *f, gram_node *node, gram_node *const *operands, int n)
+{
+    if (node->type == GRAM_BOOL)
+        gram_fail(t->ctx, end_of_formula(t), "%s: the formula gives the predicate %s: where(p, 1, 0) makes a number of it",
+                  f->what, gram_node_text(t->ctx, node));
+    node = gram_node_expand(t->ctx, gram_here(t), node, f->rows, f->cols);
+    for (int k = 0; k < n; k++)
+        if (operands[k]->keep && !is_joined(node->keep, operands[k]->keep))
+            node = gram_node_binary(t->ctx, gram_here(t), GRAM_OP_KEEP, node, operands[k]->keep);
+    return node;
+}
+
+static gram_node *map_operand(gram_tracer *t, lua_State *lua, int index)
+{
+    if (lua_type(lua, index) == LUA_TNUMBER)
+        return gram_node_number(t->ctx, gram_here(t), GRAM_REAL, lua_tonumber(lua, index));
+    return gram_check_matrix(t, index, "map");
+}
+
+static bool is_builtin(lua_State *lua, int index)
+{
+    lua_getfield(lua, LUA_REGISTRYINDEX, "gram.builtins");
+    lua_pushvalue(lua, index);
+    bool builtin = lua_rawget(lua, -2) != LUA_TNIL || lua_iscfunction(lua, index);
+    lua_pop(lua, 2);
+    return builtin;
+}
+
+/* map(f, A, B, ...): f(a, b, ..., i, j, h, batch, rows, cols); a built-in gets the entries only. */
+static int map(gram_tracer *t, lua_State *lua)
+{
+    int n = lua_gettop(lua) - 1;
+    frame f = {.what = "map", .rows = gram_dim_number(1), .cols = gram_dim_number(1)};
+    check_function(t, 1, "map");
+    if (n < 1)
+        gram_fail(t->ctx, gram_here(t), "map expects a matrix after the function");
+    gram_node **operands = gram_alloc(t->ctx, (size_t)n * sizeof *operands);
+    for (int k = 0; k < n; k++) {
+        operands[k] = map_operand(t, lua, 2 + k);
+        join_operand(t, &f, operands[k]);
+    }
+    luaL_checkstack(lua, n + 8, "map of too many matrices");
+    open_formula(t, &f);
+    lua_pushvalue(lua, 1);
+    for (int k = 0; k < n; k++)
+        push_argument(t, operands[k]);
+    gram_node *node = call_formula(t, lua, &f, n + (is_builtin(lua, 1) ? 0 : push_indices(t, &f)));
+    gram_push_matrix(t, whole_matrix(t, &f, node, operands, n));
+    return 1;
+}
+
+/* builtin(f): map is to give f the entries only. Returns f. */
+static int set_builtin(gram_tracer *t, lua_State *lua)
+{
+    (void)t;
+    luaL_getsubtable(lua, LUA_REGISTRYINDEX, "gram.builtins");
+    lua_pushvalue(lua, 1);
+    lua_pushboolean(lua, 1);
+    lua_rawset(lua, -3);
+    lua_settop(lua, 1);
+    return 1;
+}
+
+/* ---- keep ---- */
+
+/* keep(pred, A): pred(i, j, h, batch, rows, cols). */
+static int keep(gram_tracer *t, lua_State *lua)
+{
+    frame f = {.what = "keep", .rows = gram_dim_number(1), .cols = gram_dim_number(1)};
+    check_function(t, 1, "keep");
+    gram_node *a = gram_check_matrix(t, 2, "keep");
+    join_operand(t, &f, a);
+    open_formula(t, &f);
+    lua_pushvalue(lua, 1);
+    gram_node *predicate = call_formula(t, lua, &f, push_indices(t, &f));
+    if (predicate->type != GRAM_BOOL)
+        gram_fail(t->ctx, end_of_formula(t), "keep: %s is a number, not a predicate: lt le gt ge eq ne make one",
+                  gram_node_text(t->ctx, predicate));
+    gram_push_matrix(t, gram_node_binary(t->ctx, gram_here(t), GRAM_OP_KEEP, a, predicate));
+    return 1;
+}
+
+/* ---- pairs_of ---- */
+
+static gram_node *real_matrix(gram_tracer *t, int index, const char *what)
+{
+    return gram_as_type(t, gram_check_matrix(t, index, what), GRAM_REAL);
+}
+
+static void push_token(gram_tracer *t, gram_node *tokens, bool key)
+{
+    gram_push_value(t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
+}
+
+/* pairs_of(f, Z, X): f(z, x, i, j, h, batch, rows, cols) for each column z of Z and x of X. */
+static int pairs_of(gram_tracer *t, lua_State *lua)
+{
+    check_function(t, 1, "pairs_of");
+    gram_node *z = real_matrix(t, 2, "pairs_of"), *x = real_matrix(t, 3, "pairs_of");
+    frame f = {.what = "pairs_of", .rows = z->cols, .cols = x->cols, .batched = z->batched || x->batched};
+    if (!gram_dim_meets(z->rows, x->rows))
+        gram_fail(t->ctx, gram_here(t), "pairs_of: tokens of size %s and %s", gram_dim_text(t->ctx, z->rows),
+                  gram_dim_text(t->ctx, x->rows));
+    f.heads = z->heads > x->heads ? z->heads : x->heads;
+    open_formula(t, &f);
+    lua_pushvalue(lua, 1);
+    push_token(t, z, true);
+    push_token(t, x, false);
+    gram_node *node = call_formula(t, lua, &f, 2 + push_indices(t, &f));
+    gram_push_matrix(t, whole_matrix(t, &f, node, NULL, 0));
+    return 1;
+}
+
+static const gram_value *check_token(gram_tracer *t, int index, const char *what)
+{
+    const gram_value *value = gram_to_value(t->lua, index);
+    if (!value || value->flavour != GRAM_TOKEN)
+        gram_fail(t->ctx, gram_here(t), "%s expects tokens, as pairs_of gives them, got %s", what, gram_describe(t, index));
+    if (!t->formula || value->formula != t->formula->id)
+        gram_fail(t->ctx, gram_here(t), "%s: the token belongs to another formula", what);
+    return value;
+}
+
+/* Pushes a value per token, a row over the columns of Z or X: upright for z, whose index is the row. */
+static int push_per_token(gram_tracer *t, gram_node *row, bool key)
+{
+    if (key)
+        row = gram_node_unary(t->ctx, gram_here(t), GRAM_OP_TRANSPOSE, row);
+    gram_push_symbol(t, row, (int[3]){-1, -1, -1});
+    return 1;
+}
+
+/* token_pair(a, b, which): "matmul" for <a, b>, "sqdist", "dist1". */
+static int token_pair(gram_tracer *t, lua_State *lua)
+{
+    const char *which = luaL_checkstring(lua, 3);
+    const gram_value *a = check_token(t, 1, which), *b = check_token(t, 2, which);
+    gram_loc here = gram_here(t);
+    gram_op op = strcmp(which, "sqdist") == 0 ? GRAM_OP_SQDIST : strcmp(which, "dist1") == 0 ? GRAM_OP_DIST1 : GRAM_OP_MATMUL;
+    gram_node *z = a->key ? a->node : b->node, *x = a->key ? b->node : a->node;
+    if (a->key == b->key && op == GRAM_OP_MATMUL)
+        return push_per_token(t, gram_node_unary(t->ctx, here, GRAM_OP_SUM, gram_node_binary(t->ctx, here, GRAM_OP_MUL, z, z)),
+                              a->key);
+    if (a->key == b->key)
+        gram_fail(t->ctx, here, "the distance of a token from itself is 0");
+    if (op == GRAM_OP_MATMUL)
+        z = gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, z);
+    gram_push_symbol(t, gram_node_binary(t->ctx, here, op, z, x), (int[3]){-1, -1, -1});
+    return 1;
+}
+
+/* z[p]: the token's p-th number, from 0. */
+static int token_entry(gram_tracer *t, lua_State *lua)
+{
+    (void)lua;
+    const gram_value *token = check_token(t, 1, "z[p]");
+    int64_t p = gram_check_integer(t, 2, 0, INT32_MAX, "p in z[p]");
+    gram_node like = {.rows = gram_dim_number(1), .dim = gram_dim_number(p)};
+    gram_node *tokens = token->node;
+    return push_per_token(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROWS, 1, &tokens, &like), token->key);
+}
+
+static const gram_binding token_events[] = {{"__index", token_entry}, {NULL, NULL}};
+
+void gram_formula_open(gram_tracer *t)
+{
+    luaL_getmetatable(t->lua, "token");
+    gram_set_builtins(t, token_events);
+    luaL_getsubtable(t->lua, LUA_REGISTRYINDEX, "gram.builtins");
+    lua_pop(t->lua, 2);
+}
+
+const gram_binding gram_formula_bindings[] = {
+    {"map", map},           {"keep", keep},           {"pairs_of", pairs_of}, {"builtin", set_builtin},
+    {"token_pair", token_pair}, {NULL, NULL},
+};

@@ -1,0 +1,407 @@
+/* What a kernel does to a tile: pack, multiply, weigh, reduce, read and write.
+ *
+ * A tile is up to GRAM_BLOCK rows (queries) by GRAM_TILE lanes (keys), row r at r * GRAM_TILE. Tiles and the other
+ * buffers are aligned to 64 bytes and have room up to a lane count padded to GRAM_PAD, which may be read and
+ * written; users' arrays (from, to, base) are touched at valid entries only. See kernel.h on chunks. */
+
+#ifndef GRAM_TILE_H
+
+#define GRAM_TILE_H
+
+#include "vmath.h"
+
+/* Packs rows (at most GRAM_TILE) x inner numbers, transposed: panel[k * GRAM_TILE + r] = from[r * row + k * col], and 0
+ * for r >= rows. Sixteen rows at a time, so that what is read and what is written stays in few cache lines. */
+static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner) {
+    for (int64_t first = 0; first < GRAM_TILE; first += 16) {
+        int64_t valid = rows - first < 0 ? 0 : rows - first < 16 ? rows - first : 16;
+        for (int64_t k = 0; k < inner; k++) {
+            gram_real *to = panel + k * GRAM_TILE + first;
+            for (int64_t r = 0; r < valid; r++) {
+                to[r] = from[(first + r) * row + k * col];
+            }
+            for (int64_t r = valid; r < 16; r++) {
+                to[r] = 0;
+            }
+        }
+    }
+}
+
+/* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
+static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner, gram_real scale) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k++) {
+            block[r * inner + k] = scale * (col == 1 ? from[r * row + k] : from[r * row + k * col]);
+        }
+    }
+}
+
+/* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GRAM_SUM_ROWS 6
+#define GRAM_SUM_VECTORS 4
+#elif defined(__AVX__)
+#define GRAM_SUM_ROWS 6
+#define GRAM_SUM_VECTORS 2
+#else
+#define GRAM_SUM_ROWS 4
+#define GRAM_SUM_VECTORS 2
+#endif
+
+/* What is summed over a row a of the left operand and a column b of the right one. */
+enum gram_term {
+    GRAM_TERM_PRODUCT, /* a b */
+    GRAM_TERM_SQUARE,  /* (a - b)^2 */
+    GRAM_TERM_SIZE     /* |a - b| */
+};
+
+/* sum + the term of a and b. */
+static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gram_vreal sum, gram_vreal a,
+                                                   gram_vreal b) {
+    if (term == GRAM_TERM_PRODUCT) {
+        return sum + a * b;
+    }
+    gram_vreal d = a - b;
+    return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
+}
+
+/* What sums start from where they are not added to. */
+static const gram_real gram_zeros[GRAM_TILE] = {0};
+
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
+                                                  gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
+                                                  const gram_real *b, int64_t ldb, int64_t inner, int add) {
+    gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
+    const gram_real *start = add ? out : gram_zeros;
+    int64_t next = add ? ldo : 0;
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+        }
+    }
+    for (int64_t k = 0; k < inner; k++) {
+        gram_vreal right[GRAM_SUM_VECTORS];
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            right[v] = gram_v_load(b + k * ldb + v * GRAM_LANES);
+        }
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            gram_vreal left = gram_v_splat(a[r * lda + k]);
+            GRAM_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sum[r][v] = gram_term_add(term, sum[r][v], left, right[v]);
+            }
+        }
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+        }
+    }
+}
+
+/* All rows of some columns, vectors wide: whole register tiles, then the rows left as 4, 2 and 1. */
+static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const int vectors, gram_real *out,
+                                                int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                                int64_t ldb, int64_t rows, int64_t inner, int add) {
+    int64_t r = 0;
+    for (; r + GRAM_SUM_ROWS <= rows; r += GRAM_SUM_ROWS) {
+        gram_sum_registers(term, GRAM_SUM_ROWS, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+    if (r + 4 <= rows) {
+        gram_sum_registers(term, 4, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 4;
+    }
+    if (r + 2 <= rows) {
+        gram_sum_registers(term, 2, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 2;
+    }
+    if (r < rows) {
+        gram_sum_registers(term, 1, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+}
+
+/* All columns: as many whole register tiles as there are, then the columns left. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t c = 0;
+    for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
+        gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+    if (GRAM_SUM_VECTORS > 2 && c + 2 * GRAM_LANES <= cols) {
+        gram_sum_columns(term, 2, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+        c += 2 * GRAM_LANES;
+    }
+    for (; c < cols; c += GRAM_LANES) {
+        gram_sum_columns(term, 1, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
+ * of GRAM_PAD. */
+static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                 int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* The same with (a - b)^2 for a * b: squared distances. */
+static inline void gram_tile_sqdist(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                    int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    gram_sum_all(GRAM_TERM_SQUARE, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* The same with |a - b| for a * b: l1 distances. */
+static inline void gram_tile_dist1(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                   int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    gram_sum_all(GRAM_TERM_SIZE, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* Sets the lanes of a tile's row from cols on to value, where a row of the tile is reduced whole. */
+static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
+    for (int64_t c = cols; c < GRAM_TILE; c++) {
+        row[c] = value;
+    }
+}
+
+/* The greatest of a tile's row, NaN left aside. */
+static inline gram_real gram_row_top(const gram_real *row) {
+    gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
+    for (int c = GRAM_LANES; c < GRAM_TILE; c += GRAM_LANES) {
+        top = gram_v_above(gram_v_load(row + c), top);
+    }
+    return gram_v_top(top);
+}
+
+/* A tile's row s becomes 2^(s - base); its sum is returned. */
+static inline gram_real gram_row_weigh(gram_real *row, gram_real base) {
+    gram_vreal sum = gram_v_splat(0);
+    for (int c = 0; c < GRAM_TILE; c += GRAM_LANES) {
+        gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
+        gram_v_store(row + c, weight);
+        sum = sum + weight;
+    }
+    return gram_v_sum(sum);
+}
+
+/* What a row has in sum and in out, width numbers wide, is multiplied by 2^by. */
+static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
+    gram_vreal scale = gram_v_exp2_weight(gram_v_splat(by));
+    gram_real lane[GRAM_LANES];
+    gram_v_store(lane, scale);
+    *sum *= lane[0];
+    for (int64_t c = 0; c < width; c += GRAM_LANES) {
+        gram_v_store(out + c, gram_v_load(out + c) * scale);
+    }
+}
+
+/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
+ * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
+ * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
+ * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN.
+ * Maxima and weights have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
+                                     gram_real *out, int64_t ldo, int64_t width) {
+    for (int64_t r = 0; r < rows && cols < GRAM_TILE; r++) {
+        gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = gram_row_top(s + r * GRAM_TILE);
+        if (top > max[r]) {
+            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
+            max[r] = top;
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0);
+    }
+}
+
+/* sum[r] += the sum of row r's first cols lanes. */
+static inline void gram_tile_sum(gram_real *sum, const gram_real *s, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++, s += GRAM_TILE) {
+        gram_vreal all = gram_v_splat(0);
+        int64_t c = 0;
+        for (; c + GRAM_LANES <= cols; c += GRAM_LANES) {
+            all = all + gram_v_load(s + c);
+        }
+        for (; c < cols; c++) {
+            sum[r] += s[c];
+        }
+        sum[r] += gram_v_sum(all);
+    }
+}
+
+/* max[r] = the greatest of max[r] and row r's first cols lanes, NaN if one is. */
+static inline void gram_tile_max(gram_real *max, const gram_real *s, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++, s += GRAM_TILE) {
+        gram_vreal all = gram_v_splat(max[r]);
+        int64_t c = 0;
+        for (; c + GRAM_LANES <= cols; c += GRAM_LANES) {
+            all = gram_v_max(all, gram_v_load(s + c));
+        }
+        for (; c < cols; c++) {
+            all = gram_v_max(all, gram_v_splat(s[c]));
+        }
+        max[r] = gram_v_maximum(all);
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
+static inline void gram_load(gram_real *tile, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                             int64_t lanes) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, from += row) {
+        if (col == 1) {
+            memcpy(tile, from, (size_t)lanes * sizeof *tile);
+        }
+        for (int64_t c = 0; c < lanes && col != 1; c++) {
+            tile[c] = from[c * col];
+        }
+        for (int64_t c = lanes; c < GRAM_PADDED(lanes); c++) {
+            tile[c] = 0;
+        }
+    }
+}
+
+/* The same for integers. */
+static inline void gram_loadi(gram_int *tile, const int32_t *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t lanes) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, from += row) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = from[c * col];
+        }
+        for (int64_t c = lanes; c < GRAM_PADDED(lanes); c++) {
+            tile[c] = 0;
+        }
+    }
+}
+
+/* to[r * row + c * col] = tile[r * ld + c] for c < lanes. */
+static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gram_real *tile, int64_t ld, int64_t rows,
+                              int64_t lanes) {
+    for (int64_t r = 0; r < rows; r++, tile += ld, to += row) {
+        if (col == 1) {
+            memcpy(to, tile, (size_t)lanes * sizeof *to);
+        }
+        for (int64_t c = 0; c < lanes && col != 1; c++) {
+            to[c * col] = tile[c];
+        }
+    }
+}
+
+/* i held to the range from 0 to n - 1, n > 0, times stride. */
+static inline int64_t gram_offset(gram_int i, int64_t n, int64_t stride) {
+    return (i < 0 ? 0 : i < n ? i : n - 1) * stride;
+}
+
+/* tile[r * GRAM_TILE + c] = base[i * row + j * col], where i is i[r * i_row + c * i_lane], held to 0 .. nrow - 1, and j
+ * likewise; 0 where nrow or ncol is 0. */
+static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t row,
+                               int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
+                               const gram_int *j, int j_row, int j_lane) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = nrow <= 0 || ncol <= 0 ? 0 : base[gram_offset(i[r * i_row + c * i_lane], nrow, row)
+                                                        + gram_offset(j[r * j_row + c * j_lane], ncol, col)];
+        }
+    }
+}
+
+/* The same for integers. */
+static inline void gram_gatheri(gram_int *tile, int64_t rows, int64_t lanes, const int32_t *base, int64_t row,
+                                int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
+                                const gram_int *j, int j_row, int j_lane) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = nrow <= 0 || ncol <= 0 ? 0 : base[gram_offset(i[r * i_row + c * i_lane], nrow, row)
+                                                        + gram_offset(j[r * j_row + c * j_lane], ncol, col)];
+        }
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = start + r * row_step + c * lane_step */
+static inline void gram_iota(gram_int *tile, int64_t rows, int64_t lanes, int64_t start, int row_step, int lane_step) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE) {
+        gram_int first = (gram_int)(start + r * row_step);
+        for (int64_t c = 0; c < lanes; c += GRAM_LANES) {
+            gram_v_storei(tile + c, gram_v_iota((gram_int)c) * (gram_int)lane_step + first);
+        }
+    }
+}
+
+/* tile[r * ld + c] = value */
+static inline void gram_fill(gram_real *tile, int64_t ld, int64_t rows, int64_t lanes, gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += ld) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = value;
+        }
+    }
+}
+
+/* Ends an online softmax: out[r * ldo + c] /= sum[r] for c < width, 0 where nothing was summed. */
+static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real *sum, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, out += ldo) {
+        gram_vreal scale = gram_v_splat(sum[r] == 0 ? 0 : 1 / sum[r]);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_v_store(out + c, gram_v_load(out + c) * scale);
+        }
+    }
+}
+
+/* lse[r] = the log-sum-exp, base e, of what an online softmax in base 2 has seen: (max + log2(sum)) / log2(e). */
+static inline void gram_tile_logsumexp(gram_real *lse, const gram_real *max, const gram_real *sum, int64_t rows) {
+    for (int64_t r = 0; r < rows; r += GRAM_LANES) {
+        gram_vreal bits = gram_v_load(max + r) * GRAM_PICK(0.69314718055994531f, 0.69314718055994531);
+        gram_v_store(lse + r, bits + gram_v_log(gram_v_load(sum + r)));
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = tile's value where kept's bits are set, else value. */
+static inline void gram_tile_keep(gram_real *tile, const gram_bits *kept, int64_t rows, int64_t lanes,
+                                  gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, kept += GRAM_TILE) {
+        for (int64_t c = 0; c < lanes; c += GRAM_LANES) {
+            gram_vreal v = gram_v_where(gram_v_loadm(kept + c), gram_v_load(tile + c), gram_v_splat(value));
+            gram_v_store(tile + c, v);
+        }
+    }
+}
+
+/* Is every number of rows x cols finite? (x - x is 0 only then.) */
+static inline int gram_tile_finite(const gram_real *b, int64_t ldb, int64_t rows, int64_t cols) {
+    gram_vreal odd = gram_v_splat(0);
+    for (int64_t k = 0; k < rows; k++, b += ldb) {
+        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+            gram_vreal v = gram_v_load(b + c);
+            odd = odd + (v - v);
+        }
+    }
+    return gram_v_sum(odd) == 0;
+}
+
+/* gram_tile_mul with add, of a tile some of whose entries are dropped, and 0: where kept's bits are not set, nothing is
+ * added, even if b has NaN or an infinity there. */
+static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_real *a, const gram_bits *kept,
+                                      const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
+    if (gram_tile_finite(b, ldb, inner, cols)) {
+        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, cols, 1);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k++) {
+            for (int64_t c = 0; c < cols && kept[r * GRAM_TILE + k]; c++) {
+                out[r * ldo + c] += a[r * GRAM_TILE + k] * b[k * ldb + c];
+            }
+        }
+    }
+}
+
+#endif
