@@ -55,14 +55,14 @@ $(foreach i,$(ISAS),$(foreach t,$(TYPES),$(eval $(call tile_rule,$i,$t))))
 
 # ---- texts that the program carries, as C arrays ----
 TEXTS = $(wildcard gen/*.lua) $(wildcard templates/*.c.in templates/*.h.in) \
-	$(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h ops.def)
+	$(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h whole.h ops.def)
 EMBED = $(foreach f,$(wildcard $(TEXTS)),echo 'const char $(call text_symbol,$f)[] ='; $(call octal,$f); echo ';';)
 text_symbol = $(if $(filter templates/%,$1),gram_template_$(basename $(basename $(notdir $1))),$(if $(filter runtime/%,$1),gram_text_,gram_)$(subst .,_,$(notdir $1)))
 octal = od -An -v -to1 $1 | sed 's/ *$$//; s/ /\\/g; s/.*/    "&"/'
 
 $B/embed.c: $(wildcard $(TEXTS)) Makefile | $B
 	@echo "  text  $@"
-	@{ $(EMBED) } > $@.new && mv $@.new $@
+	@{ $(EMBED) } > $@.$$$$ && mv $@.$$$$ $@
 
 $B/embed.o: $B/embed.c
 	@$(CC) $(CFLAGS) -Wno-overlength-strings -c $< -o $@
@@ -80,11 +80,11 @@ $B:
 
 $B/libgram.a: $(LIBRARY_O)
 	@echo "  ar    $@"
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@.$$$$ && ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
 
 $B/gram: $(COMMAND_O) $B/libgram.a
 	@echo "  link  $@"
-	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 -include $(wildcard $B/*.d $B/tests/*.d)
 
@@ -94,17 +94,17 @@ $B/tests/%: tests/%.c $B/libgram.a
 	@$(CC) $(CFLAGS) -Igen -MMD -MP -MF $@.d $< $B/libgram.a $(LDLIBS) -o $@
 
 PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
-SLOW = $(wildcard tests/all_*)
+QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py)
 RUN = PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
 
 check: all $(PROGRAMS)
-	@$(RUN) $(PROGRAMS) $(wildcard tests/bad.sh tests/inputs.sh)
+	@$(RUN) $(PROGRAMS) $(QUICK)
 
 test: all $(PROGRAMS)
-	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo% $(SLOW),$(SCRIPTS))
+	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
 
 test-all: all $(PROGRAMS)
-	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
+	@GRAM_TEST=all $(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
 
 demo: $B/gram
 	@PYTHON="$(PYTHON)" sh tests/demo.sh $(SENTENCE)

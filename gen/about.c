@@ -113,8 +113,10 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
 {
     bool stream = !strcmp(step->template, "stream");
     const gram_buffer *b = &plan->buffers[step->stores[0].buffer];
-    if (!step->what || (!stream && !gram_is_pair(step->what)))
+    if (!stream && !gram_is_pair(step->what)) {
+        gram_put(out, "         %s\n", gram_node_text(ctx, step->what));
         return;
+    }
     const char *why = stream ? "not built: made tile by tile and summed up over its rows"
                       : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
                                                      : "built: a product needs all of it, since it is a nonlinear function of pairs inside another";

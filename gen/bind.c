@@ -230,15 +230,17 @@ static int64_t batch_items(const gram_array *a, const gram_axes *axes)
     return has_batch(axes) ? a->shape[0] : 1;
 }
 
-/* "[1, 3]", the place of the entry at a flat index of a dense array. */
-static const char *index_text(gram_ctx *ctx, const gram_array *a, int64_t flat)
+/* "[1, 3]", the place in the caller's array of an entry of its dense copy. */
+static const char *index_text(gram_ctx *ctx, const gram_bound *bound, int64_t flat)
 {
+    const gram_array *a = &bound->array;
+    int first = a->ndim - bound->argument->array->ndim;
     gram_text text = {.ctx = ctx};
-    for (int i = 0; i < a->ndim; i++) {
-        gram_put(&text, "%s%" PRId64, i > 0 ? ", " : "[", flat / a->stride[i]);
+    for (int i = first > 0 ? first : 0; i < a->ndim; i++) {
+        gram_put(&text, "%s%" PRId64, text.size > 0 ? ", " : "[", flat / a->stride[i]);
         flat %= a->stride[i];
     }
-    gram_put(&text, a->ndim > 0 ? "]" : "");
+    gram_put(&text, text.size > 0 ? "]" : "");
     return text.data;
 }
 
@@ -249,7 +251,7 @@ static void check_below(gram_ctx *ctx, const gram_bound *bound, int64_t below)
     for (int64_t i = 0; i < count; i++) {
         if (values[i] < 0 || values[i] >= below)
             gram_fail(ctx, nowhere, "%s%s is %" PRId32 ": expected 0 to %" PRId64, label(ctx, bound->argument),
-                      index_text(ctx, &bound->array, i), values[i], below - 1);
+                      index_text(ctx, bound, i), values[i], below - 1);
     }
 }
 

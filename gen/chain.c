@@ -27,9 +27,15 @@ bool gram_is_pair(const gram_node *a)
     return !gram_dim_known(a->rows) && !gram_dim_known(a->cols);
 }
 
+/* Is a product taken apart here? Not one that several formulas share: that is computed once. */
+static bool opens(const gram_node *a)
+{
+    return a->op == GRAM_OP_MATMUL && !a->shared;
+}
+
 static void flatten(gram_node *a, chain *list)
 {
-    if (a->op == GRAM_OP_MATMUL && list->n < MAX_FACTORS - 2) {
+    if (opens(a) && list->n < MAX_FACTORS - 2) {
         flatten(a->args[0], list);
         flatten(a->args[1], list);
     } else if (list->n < MAX_FACTORS) {
@@ -40,7 +46,7 @@ static void flatten(gram_node *a, chain *list)
 /* How many factors a chain would have; MAX_FACTORS + 1 where that is too many to take apart. */
 static int count_factors(const gram_node *a, int budget)
 {
-    if (a->op != GRAM_OP_MATMUL || budget <= 0)
+    if (!opens(a) || budget <= 0)
         return 1;
     int left = count_factors(a->args[0], budget - 1);
     return left > MAX_FACTORS ? left : left + count_factors(a->args[1], budget - left);
@@ -54,7 +60,7 @@ static chain chain_of(gram_node *a)
         list.scale = a->args[0];
         a = a->args[1];
     }
-    if (a->op == GRAM_OP_MATMUL && count_factors(a, MAX_FACTORS) < MAX_FACTORS - 2)
+    if (opens(a) && count_factors(a, MAX_FACTORS) < MAX_FACTORS - 2)
         flatten(a, &list);
     return list;
 }
@@ -154,7 +160,8 @@ static gram_node *ordered_chain(order *o, gram_node *node)
 {
     chain c = {0};
     table *t = gram_alloc(o->ctx, sizeof *t);
-    flatten(node, &c);
+    flatten(node->args[0], &c);
+    flatten(node->args[1], &c);
     for (int k = 0; k < c.n; k++)
         c.factor[k] = ordered(o, c.factor[k]);
     fill(t, &c);
@@ -174,8 +181,10 @@ static gram_node *ordered(order *o, gram_node *node)
     if (node->nargs == 0 || node->id >= o->size)
         return node;
     if (!o->done[node->id]) {
-        bool whole = node->op == GRAM_OP_MATMUL && count_factors(node, MAX_FACTORS) < MAX_FACTORS - 2;
+        bool whole = node->op == GRAM_OP_MATMUL &&
+                     count_factors(node->args[0], MAX_FACTORS) + count_factors(node->args[1], MAX_FACTORS) < MAX_FACTORS - 2;
         o->done[node->id] = whole ? ordered_chain(o, node) : ordered_args(o, node);
+        o->done[node->id]->shared |= node->shared;
     }
     return o->done[node->id];
 }

@@ -14,7 +14,7 @@
 #include "template.h"
 
 extern const char gram_template_pack[], gram_template_block[], gram_template_map[], gram_template_stream[],
-    gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+    gram_template_whole[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
 typedef struct emitter {
     gram_ctx *ctx;
@@ -309,6 +309,48 @@ static const char *add_step(emitter *e, const gram_step *step)
     return room;
 }
 
+/* A step over whole matrices: one call of the runtime for each head and item. */
+static const char *add_whole(emitter *e, const gram_step *step)
+{
+    static const struct {
+        gram_op op;
+        const char *call, *room; /* r, c: the sizes of the operand */
+    } calls[] = {
+        {GRAM_OP_INVERSE, "gram_whole_inverse(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)", "2 * %s * %s"},
+        {GRAM_OP_EXPM, "gram_whole_expm(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)", "3 * %s * %s"},
+        {GRAM_OP_CUMSUM, "gram_whole_cumsum(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, scratch)", "%s"},
+        {GRAM_OP_THRESHOLD, NULL, NULL},
+    };
+    const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
+    const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "", *call = NULL;
+    const gram_node *node = step->what;
+    set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++)
+        if (calls[k].op == node->op && calls[k].call) {
+            call = gram_format(e->ctx, calls[k].call, out->name, out->name, in->name, in->name, rows, cols);
+            room = gram_format(e->ctx, calls[k].room, rows, cols);
+            room = gram_format(e->ctx, "GRAM_PADDED((int64_t)(sizeof(double) / sizeof(gram_real)) * %s)", room);
+        }
+    gram_template_set_flag(e->L, "threshold", 0);
+    if (node->op == GRAM_OP_THRESHOLD) {
+        call = gram_format(e->ctx, "gram_whole_threshold(to, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, %s_%s_f)",
+                           out->name, in->name, in->name, rows, cols, e->spec->name, step->name);
+        set(e, "threshold", node->fn);
+        set(e, "threshold_of_v", gram_format(e->ctx, "gram_v_%s(v)", node->fn));
+    }
+    set(e, "call", call);
+    set(e, "room", room);
+    set(e, "what", what(e, step));
+    set(e, "items", items(e, step->heads, step->batched));
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, step, in, ""));
+    gram_template_set_flag(e->L, "tcc", e->tcc);
+    gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
+    gram_template_set_flag(e->L, "batched", step->batched);
+    render_body(e, gram_template_whole, "whole.c.in");
+    return *room ? room : "0";
+}
+
 /* --- the frame ----------------------------------------------------------------------------------------------------- */
 
 /* The dense strides of an array with these axes, as a gram_tensor's members. */
@@ -541,7 +583,8 @@ static const char *kernel_body(emitter *e)
     for (int k = 0; k < e->plan->npacks; k++)
         add_pack(e, &e->plan->packs[k]);
     for (int k = 0; k < e->plan->nsteps; k++) {
-        rooms[k % 1024] = add_step(e, e->plan->steps[k]);
+        bool whole_step = !strcmp(e->plan->steps[k]->template, "whole");
+        rooms[k % 1024] = whole_step ? add_whole(e, e->plan->steps[k]) : add_step(e, e->plan->steps[k]);
         scratch |= strcmp(rooms[k % 1024], "0") != 0;
     }
     gram_template_begin(e->L, "steps");

@@ -170,12 +170,34 @@ static gram_node *node_store(gram_ctx *ctx, gram_loc loc, const gram_node *draft
     return node;
 }
 
+/* Of like, what op reads: a rewritten node must not differ from an equal one by an attribute that means nothing. */
+static gram_node attributes_of(gram_op op, const gram_node *like)
+{
+    gram_node draft = {0};
+    if (!like)
+        return draft;
+    draft.type = like->type;
+    draft.rows = like->rows;
+    draft.cols = like->cols;
+    draft.heads = like->heads;
+    draft.batched = like->batched;
+    if (op == GRAM_OP_NUMBER)
+        draft.number = like->number;
+    if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS)
+        draft.dim = like->dim;
+    if (op == GRAM_OP_HEAD_AT)
+        draft.index = like->index;
+    if (op == GRAM_OP_THRESHOLD)
+        draft.fn = like->fn;
+    if (op == GRAM_OP_INPUT)
+        draft.input = like->input;
+    return draft;
+}
+
 gram_node *gram_node_make(gram_ctx *ctx, gram_loc loc, gram_op op, int nargs, gram_node *const *args,
                           const gram_node *like)
 {
-    gram_node draft = {0};
-    if (like)
-        draft = *like;
+    gram_node draft = attributes_of(op, like);
     draft.op = op;
     draft.nargs = nargs;
     draft.args = (gram_node **)args;

@@ -146,11 +146,13 @@ struct gram_node {
     gram_loc loc;        /* the spec line that made it */
     int depth;           /* operations on the longest way down to a leaf; at most GRAM_MOST_DEPTH: passes may recurse */
     int id;              /* in order of making: operands come before their users */
+    bool shared;         /* set by simplify: a product that several formulas use, computed once and not taken apart */
 };
 
 typedef struct gram_output {
     const char *name;
     gram_node *node;
+    const gram_node *traced; /* after simplifying: the node as traced, whose heads and batch the array has */
 } gram_output;
 
 /* Two sizes that met in an operation, at least one of them a sum: the kernel checks that they are equal when it runs. */

@@ -10,7 +10,8 @@
 #include "ir.h"
 #include "library.h"
 
-extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[], gram_text_tile_h[];
+extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[], gram_text_tile_h[],
+    gram_text_whole_h[];
 
 enum { MOST_CHUNKS = 512, SLOTS = 4096 };
 
@@ -189,6 +190,7 @@ const char *gram_library_for(gram_ctx *ctx, const char *text, int calls)
     add_text(lib, gram_text_vector_h, false);
     add_text(lib, gram_text_vmath_h, false);
     add_text(lib, gram_text_tile_h, true);
+    add_text(lib, gram_text_whole_h, true);
     need(lib, text, text + strlen(text));
     if (calls)
         {

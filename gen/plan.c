@@ -3,6 +3,7 @@
  * Walking from the outputs, a node whose value is needed as an array gets a buffer and a step that computes it. A product
  * V P with P a formula over pairs is not a product of arrays but a sum over P's rows: it becomes a stream, and all sums
  * over the same P share one. How a formula's tiles are computed is program.c's part. */
+#include <math.h>
 #include <string.h>
 
 #include "chain.h"
@@ -14,6 +15,8 @@
 /* Computed entry by entry from other matrices, so that a tile of it can be made where it is used. */
 static bool is_formula(const gram_node *a)
 {
+    if (a->op == GRAM_OP_TRANSPOSE)
+        return a->args[0]->op == GRAM_OP_SOFTMAX;
     return gram_op_is_scalar(a->op) || a->op == GRAM_OP_KEEP || a->op == GRAM_OP_SOFTMAX || a->op == GRAM_OP_EXPAND ||
            a->op == GRAM_OP_GATHER || a->op == GRAM_OP_IDENTITY || a->op == GRAM_OP_DIAG || a->op == GRAM_OP_SQDIST ||
            a->op == GRAM_OP_DIST1;
@@ -24,8 +27,7 @@ static double entries(const gram_node *a)
     return gram_dim_nominal(a->rows) * gram_dim_nominal(a->cols);
 }
 
-/* Does the formula hold a product that would be made in its tiles? */
-static bool holds_product(gram_planner *p, const gram_node *a)
+bool gram_holds_product(gram_planner *p, const gram_node *a)
 {
     if (a->id < p->known && p->computed[a->id])
         return false;
@@ -35,7 +37,7 @@ static bool holds_product(gram_planner *p, const gram_node *a)
         return true;
     bool holds = false;
     for (int k = 0; is_formula(a) && k < a->nargs && !holds; k++)
-        holds = holds_product(p, a->args[k]);
+        holds = gram_holds_product(p, a->args[k]);
     return holds;
 }
 
@@ -46,7 +48,7 @@ static bool is_streamed(gram_planner *p, const gram_node *P, double result)
     bool used_once = P->id >= p->known || p->users[P->id] <= 1;
     if (!is_formula(P) || (P->id < p->known && p->computed[P->id]))
         return false;
-    return gram_is_pair(P) || (used_once && entries(P) > result && holds_product(p, P));
+    return gram_is_pair(P) || (used_once && entries(P) > result && gram_holds_product(p, P));
 }
 
 bool gram_is_stream(gram_planner *p, const gram_node *node)
@@ -259,6 +261,8 @@ static void map_into(gram_planner *p, gram_node *node, int buffer)
     gram_step *step = new_step(p, "map", node);
     step->what = node;
     step->keep = node->keep;
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
     set_root(p, step, &step->program, node, node->keep, &step->root, &step->mask);
     step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
     p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
@@ -367,7 +371,7 @@ static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buf
     step->stores[step->nstores++] = store;
 }
 
-/* Is node used by anything that the formula `last` does not swallow? */
+/* How often the formula uses node, seen down to the group's members. */
 static int uses_within(const gram_node *formula, const gram_node *node, gram_node *const *group, int n, char *seen)
 {
     int uses = 0;
@@ -380,6 +384,12 @@ static int uses_within(const gram_node *formula, const gram_node *node, gram_nod
     for (int k = 0; is_formula(formula) && k < formula->nargs; k++)
         uses += (formula->args[k] == node) + uses_within(formula->args[k], node, group, n, seen);
     return uses;
+}
+
+bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node)
+{
+    char *seen = gram_alloc(p->ctx, (size_t)p->known);
+    return formula->id < p->known && uses_within(formula, node, NULL, 0, seen) >= p->users[node->id];
 }
 
 static bool is_output(gram_planner *p, const gram_node *node)
@@ -429,14 +439,14 @@ static void look_for_sums(fusion *f, gram_node *node, char *seen)
         if (!f->first)
             f->first = node;
         f->possible &= streams_with(f->p, f->first, node);
-    } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_SQDIST &&
+    } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE && node->op != GRAM_OP_SQDIST &&
                node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
         for (int k = 0; k < node->nargs; k++)
             look_for_sums(f, node->args[k], seen);
     } else {
         bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
         bool tiles = node->op == GRAM_OP_MATMUL || node->op == GRAM_OP_SQDIST || node->op == GRAM_OP_DIST1;
-        f->possible &= node->op != GRAM_OP_SOFTMAX && !(tiles && matrix);
+        f->possible &= node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE && !(tiles && matrix);
     }
 }
 
@@ -502,14 +512,46 @@ static bool is_parts(const gram_node *node)
            node->op == GRAM_OP_CONCAT_HEADS;
 }
 
+bool gram_is_whole(const gram_node *node)
+{
+    return node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM || node->op == GRAM_OP_CUMSUM ||
+           node->op == GRAM_OP_THRESHOLD;
+}
+
+/* A step for what is done to a whole matrix at once. A threshold's dropped entries are -inf to it. */
+static void whole_into(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_ctx *ctx = p->ctx;
+    gram_node *a = node->args[0];
+    if (node->op == GRAM_OP_THRESHOLD && a->keep)
+        a = gram_node_ternary(ctx, node->loc, GRAM_OP_WHERE, a->keep, (gram_node *)value_of(a),
+                              gram_node_number(ctx, node->loc, GRAM_REAL, -INFINITY));
+    gram_step *step = new_step(p, "whole", node);
+    step->what = node;
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
+    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, a), .pack = -1};
+    step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
+    p->plan->dense |= gram_is_pair(a) && p->plan->buffers[step->sums[0].left].storage == GRAM_AT_WORK;
+    add_step(p, step, p->plan->buffers[buffer].name);
+}
+
 /* Node's value into a buffer of its shape, which may be a part of another's. */
 static void compute_into(gram_planner *p, gram_node *node, int buffer)
 {
     make_room(p, node->id);
     gram_node *group[GRAM_MOST];
+    const gram_buffer *place = &p->plan->buffers[buffer];
     bool done = p->computed[node->id] && p->buffer[node->id] - 1 != buffer;
+    if (!done && !is_parts(node) && (place->heads != node->heads || place->batched != node->batched)) {
+        p->buffer[node->id] = 0; /* its own array first, then repeated over the place's heads and items */
+        gram_plan_buffer(p, node);
+        done = true;
+    }
     if (!done && is_parts(node)) {
         parts_into(p, node, buffer);
+    } else if (!done && gram_is_whole(node)) {
+        whole_into(p, node, buffer);
     } else if (!done && gram_is_stream(p, node)) {
         p->computed[node->id] = 0;
         int n = collect_group(p, node, group);
@@ -538,8 +580,15 @@ static int view_of(gram_planner *p, gram_node *node)
 
 static bool is_view(const gram_node *node)
 {
-    return node->op == GRAM_OP_TRANSPOSE || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_HEAD_AT ||
+    return (node->op == GRAM_OP_TRANSPOSE && !is_formula(node)) || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_HEAD_AT ||
            node->op == GRAM_OP_SPLIT_HEADS;
+}
+
+/* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen turned. */
+static bool lies_turned(const gram_node *node)
+{
+    return !gram_dim_known(node->rows) && gram_dim_known(node->cols) && !gram_dim_is(node->cols, 1) &&
+           node->op != GRAM_OP_TRANSPOSE && node->op != GRAM_OP_INPUT && node->op != GRAM_OP_SOFTMAX;
 }
 
 int gram_plan_buffer(gram_planner *p, gram_node *node)
@@ -547,12 +596,15 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
     make_room(p, node->id);
     if (p->computed[node->id])
         return p->buffer[node->id] - 1;
-    if (is_view(node) && !p->buffer[node->id])
-        return set_buffer(p, node, view_of(p, node));
-    if (is_view(node)) {
-        map_into(p, node, p->buffer[node->id] - 1);
-        return set_buffer(p, node, p->buffer[node->id] - 1);
+    if (lies_turned(node) && !p->buffer[node->id]) {
+        gram_node *turned = gram_transposed(p->ctx, node);
+        make_room(p, turned->id);
+        if (turned->op != GRAM_OP_TRANSPOSE)
+            return set_buffer(p, node, add_view(p, gram_plan_buffer(p, turned), GRAM_VIEW_TRANSPOSE, node->rows,
+                                                node->cols, gram_dim_number(0)));
     }
+    if (is_view(node))
+        return set_buffer(p, node, view_of(p, node));
     int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : add_buffer(p, buffer_like(node));
     compute_into(p, node, buffer);
     return set_buffer(p, node, buffer);
@@ -656,12 +708,14 @@ static void add_outputs(gram_planner *p)
     for (int k = 0; k < spec->noutputs; k++) {
         gram_node *node = spec->outputs[k].node;
         gram_buffer b = buffer_like(node);
+        b.heads = spec->outputs[k].traced->heads;
+        b.batched = spec->outputs[k].traced->batched;
         b.name = spec->outputs[k].name;
         b.storage = GRAM_AT_OUTPUT;
         b.index = k;
         b.weights = from_weights(node) && !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
         int buffer = add_buffer(p, b);
-        if (!p->buffer[node->id])
+        if (!is_view(node) && !p->buffer[node->id] && b.heads == node->heads && b.batched == node->batched)
             p->buffer[node->id] = buffer + 1;
     }
 }

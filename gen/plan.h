@@ -176,6 +176,13 @@ int gram_plan_buffer(gram_planner *p, gram_node *node);
 int gram_plan_pack(gram_planner *p, int buffer, bool panels);
 /* Is node (a MATMUL, SUM, MAXIMUM or LOGSUMEXP) a sum over the lanes of a matrix that is streamed? */
 bool gram_is_stream(gram_planner *p, const gram_node *node);
+/* Is every use of node inside the formula? */
+bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node);
+/* Is it a formula over a product that would be made in its tiles? */
+bool gram_holds_product(gram_planner *p, const gram_node *node);
+
+/* Is node computed from its whole operand at once (an inverse, a running sum)? */
+bool gram_is_whole(const gram_node *node);
 
 /* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an
  * epilogue, the step's own sums and statistics are at hand. */

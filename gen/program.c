@@ -9,6 +9,7 @@
 
 #include "plan.h"
 #include "chain.h"
+#include "simplify.h"
 
 static int rate_of(const gram_node *node)
 {
@@ -157,11 +158,14 @@ static bool is_leaf(gram_planner *p, const gram_step *step, const gram_node *nod
     return matrix && !built && !gram_is_stream(p, node) && (once || gram_is_pair(node));
 }
 
-/* softmax(S) inside a formula: exp(S - logsumexp(S)), 0 in a column where nothing is left. */
+/* softmax(S) or its transpose inside a formula: exp(S - logsumexp(S)), 0 in a column where nothing is left. */
 static int add_softmax(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
-    int lse = add_load(p, program, gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, node->args[0]));
-    int score = gram_program_add(p, step, program, node->args[0]);
+    bool turned = node->op == GRAM_OP_TRANSPOSE;
+    gram_node *S = turned ? node->args[0]->args[0] : node->args[0];
+    gram_node *total = gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, S);
+    int lse = add_load(p, program, turned ? gram_transposed(p->ctx, total) : total);
+    int score = gram_program_add(p, step, program, turned ? gram_transposed(p->ctx, S) : S);
     int shifted = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){score, lse});
     int weight = add_op(p, program, node, GRAM_OP_EXP, 1, &shifted);
     int nothing = add_number(p, program, node, GRAM_REAL, -INFINITY), zero = add_number(p, program, node, GRAM_REAL, 0);
@@ -255,6 +259,15 @@ static int add_own(gram_planner *p, const gram_step *step, gram_program *program
     return -1;
 }
 
+/* A formula over products, of tokens and not of pairs, that other formulas use too: its products are worth keeping. */
+static bool is_shared(gram_planner *p, const gram_step *step, const gram_node *node)
+{
+    bool root = node == step->what && strcmp(step->template, "stream") != 0;
+    return gram_op_is_scalar(node->op) && !root && node->type == GRAM_REAL && node->id < p->known &&
+           p->users[node->id] > 1 && !gram_is_pair(node) && gram_holds_product(p, node) &&
+           !gram_used_only_in(p, step->what, node);
+}
+
 int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     int known = find(program, node);
@@ -267,6 +280,8 @@ int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gr
     int index = add_index(p, program, node);
     if (index >= 0)
         return index;
+    if (is_shared(p, step, node))
+        return add_load(p, program, node);
     if (gram_op_is_scalar(node->op))
         return add_scalar(p, step, program, node);
     if (is_leaf(p, step, node))
@@ -279,13 +294,12 @@ int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gr
         return add_gather(p, step, program, node);
     case GRAM_OP_SOFTMAX:
         return add_softmax(p, step, program, node);
+    case GRAM_OP_TRANSPOSE:
+        return node->args[0]->op == GRAM_OP_SOFTMAX ? add_softmax(p, step, program, node) : add_load(p, program, node);
     case GRAM_OP_IDENTITY:
     case GRAM_OP_DIAG:
         return add_diagonal(p, step, program, node);
     default:
-        if (node->op == GRAM_OP_CUMSUM || node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM ||
-            node->op == GRAM_OP_THRESHOLD)
-            gram_fail(p->ctx, node->loc, "%s is not available yet in this place", gram_ops[node->op].name);
         return add_load(p, program, node);
     }
 }

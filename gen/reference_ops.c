@@ -219,22 +219,26 @@ static void concat_heads(gram_work *work)
 
 /* Products, distances and sums. A dropped entry adds nothing, whatever it meets. */
 
-/* out (r x c) = a (r x k) b (k x c) */
+/* to[i] += a(i, p) * factor */
+static void add_multiple(double *restrict to, const gram_operand *a, int64_t p, double factor)
+{
+    const double *restrict from = column(a, p);
+    for (int64_t i = 0; i < a->rows && !a->keep; i++)
+        to[i] += from[i] * factor;
+    for (int64_t i = 0; i < a->rows && a->keep; i++)
+        to[i] += kept(a, i, p) ? from[i] * factor : 0;
+}
+
+/* out (r x c) = a (r x k) b (k x c), some columns of a at a time, which stay in the cache for all columns of b */
 static void matmul(gram_work *work)
 {
     const gram_operand *a = work->x, *b = work->x + 1;
-    for (int64_t j = 0; j < b->cols; j++)
-        for (int64_t p = 0; p < b->rows; p++) {
-            if (!kept(b, p, j))
-                continue;
-            double *restrict to = column(&work->out, j);
-            const double *restrict from = column(a, p);
-            double factor = entry(b, p, j);
-            for (int64_t i = 0; i < a->rows && !a->keep; i++)
-                to[i] += from[i] * factor;
-            for (int64_t i = 0; i < a->rows && a->keep; i++)
-                to[i] += kept(a, i, p) ? from[i] * factor : 0;
-        }
+    const int64_t block = 16;
+    for (int64_t first = 0; first < b->rows; first += block)
+        for (int64_t j = 0; j < b->cols; j++)
+            for (int64_t p = first; p < b->rows && p < first + block; p++)
+                if (kept(b, p, j))
+                    add_multiple(column(&work->out, j), a, p, entry(b, p, j));
 }
 
 static double square(double a)

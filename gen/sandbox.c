@@ -5,6 +5,7 @@
  *
  * Two kinds of error meet here. A builtin fails with gram_fail, which dispatch turns into a Lua error with the same
  * message; Lua's own errors carry a position in the text. Both end in explain, which finds the line of the spec. */
+#include <ctype.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -44,6 +45,14 @@ static const char *spec_file(const gram_tracer *t, const char *source)
     return NULL;
 }
 
+static gram_loc end_of_spec(const gram_tracer *t)
+{
+    gram_loc end = {t->files[0], 1};
+    for (const char *at = strchr(t->request->text, '\n'); at && at[1]; at = strchr(at + 1, '\n'))
+        end.line++;
+    return end;
+}
+
 gram_loc gram_here(gram_tracer *t)
 {
     lua_Debug frame;
@@ -53,7 +62,7 @@ gram_loc gram_here(gram_tracer *t)
         if (file && frame.currentline > 0)
             return (gram_loc){file, frame.currentline};
     }
-    return (gram_loc){t->files[0], 1};
+    return end_of_spec(t);
 }
 
 /* ---- limits ---- */
@@ -200,6 +209,28 @@ void gram_set_builtins(gram_tracer *t, const gram_binding *bindings)
     }
 }
 
+static int call_wrapped(lua_State *lua)
+{
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
+    return lua_gettop(lua);
+}
+
+void gram_wrap_functions(lua_State *lua)
+{
+    for (lua_pushnil(lua); lua_next(lua, -2);) {
+        if (!lua_isfunction(lua, -1) || lua_iscfunction(lua, -1)) {
+            lua_pop(lua, 1);
+            continue;
+        }
+        lua_pushcclosure(lua, call_wrapped, 1);
+        lua_pushvalue(lua, -2);
+        lua_insert(lua, -2);
+        lua_settable(lua, -4);
+    }
+}
+
 /* ---- errors ---- */
 
 /* Lua shortens long chunk names in its messages. */
@@ -238,7 +269,7 @@ static bool strip_position(gram_tracer *t, const char **text, gram_loc *loc)
             return true;
         }
     }
-    return skip_position(text, "std") || skip_position(text, "sandbox");
+    return skip_position(text, "std") || skip_position(text, "sandbox") || skip_position(text, "order");
 }
 
 /* The message handler: puts the error on top of the stack into words, with the line of the spec. */
@@ -268,7 +299,7 @@ static _Noreturn void fail_with(gram_tracer *t, int status)
         gram_fail(t->ctx, t->exhausted_at, "the spec takes more than %lld steps", (long long)t->max_steps);
     if (strcmp(exhausted, "seconds") == 0)
         gram_fail(t->ctx, t->exhausted_at, "the spec takes longer than %g s", t->max_seconds);
-    gram_fail(t->ctx, t->exhausted_at, "the spec needs more than %lld bytes of memory", (long long)t->max_bytes);
+    gram_fail(t->ctx, t->exhausted_at, "the spec needs more than %.4g MiB of memory", (double)t->max_bytes / (1 << 20));
 }
 
 static int call_data(lua_State *lua)
@@ -326,26 +357,52 @@ static int charge_steps(gram_tracer *t, lua_State *lua)
     return 0;
 }
 
-static const gram_binding charge_binding = {"charge", charge_steps};
-
-static void load_chunk(gram_tracer *t, const char *name, const char *text)
+/* When a matrix or symbol was made; nil for anything else. */
+static int serial(gram_tracer *t, lua_State *lua)
 {
-    if (luaL_loadbufferx(t->lua, text, strlen(text), name, "t") != LUA_OK)
+    (void)t;
+    gram_value *value = gram_to_value(lua, 1);
+    if (value)
+        lua_pushinteger(lua, value->serial);
+    return value != NULL;
+}
+
+static const gram_binding tools[] = {{"charge", charge_steps}, {"serial", serial}, {NULL, NULL}};
+
+static void load_chunk(gram_tracer *t, const char *name, const char *text, size_t size)
+{
+    if (luaL_loadbufferx(t->lua, text, size, name, "t") != LUA_OK)
         lua_error(t->lua);
 }
 
-/* sandbox.lua is given Lua's own globals and returns those that a spec sees. */
+/* The libraries are given Lua's own globals and the tools. order.lua returns what sandbox.lua uses of it, and the function
+ * that prepares a spec's text; sandbox.lua the globals that a spec sees. */
 static int make_globals(gram_tracer *t, lua_State *lua)
 {
     luaL_requiref(lua, LUA_GNAME, luaopen_base, 1);
     luaL_requiref(lua, LUA_STRLIBNAME, luaopen_string, 1);
     luaL_requiref(lua, LUA_TABLIBNAME, luaopen_table, 1);
     luaL_requiref(lua, LUA_MATHLIBNAME, luaopen_math, 1);
-    lua_settop(lua, 0);
-    load_chunk(t, "=sandbox", gram_sandbox_lua);
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    gram_push_builtin(t, &charge_binding, NULL);
+    lua_newtable(lua);
+    gram_set_builtins(t, tools);
+    lua_insert(lua, 1);
+    lua_settop(lua, 1);
+    load_chunk(t, "=order", gram_order_lua, strlen(gram_order_lua));
+    lua_pushglobaltable(lua);
+    lua_pushvalue(lua, 1);
     lua_call(lua, 2, 1);
+    lua_getfield(lua, 2, "prepare");
+    lua_setfield(lua, LUA_REGISTRYINDEX, "gram.prepare");
+    load_chunk(t, "=sandbox", gram_sandbox_lua, strlen(gram_sandbox_lua));
+    lua_pushglobaltable(lua);
+    lua_pushvalue(lua, 1);
+    lua_pushvalue(lua, 2);
+    lua_call(lua, 3, 1);
+    for (const char *const *library = (const char *const[]){LUA_STRLIBNAME, LUA_TABLIBNAME, NULL}; *library; library++) {
+        lua_getfield(lua, -1, *library);
+        gram_wrap_functions(lua);
+        lua_pop(lua, 1);
+    }
     lua_pushcfunction(lua, protected_call);
     lua_setfield(lua, -2, "pcall");
     lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -373,10 +430,31 @@ void gram_sandbox_open(gram_tracer *t)
     gram_sandbox_protect(t, &globals_binding);
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+        if ((at == text || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[length]))
+            return true;
+    return false;
+}
+
+/* The text is loaded twice: as it is written, for errors of syntax, then prepared so that its tables know their order. */
 void gram_sandbox_load(gram_tracer *t, const char *name, const char *text)
 {
-    load_chunk(t, gram_format(t->ctx, "@%s", name), text);
-    lua_call(t->lua, 0, 1);
+    lua_State *lua = t->lua;
+    const char *chunk = gram_format(t->ctx, "@%s", name);
+    t->mentions_or = t->mentions_or || has_word(text, "or");
+    load_chunk(t, chunk, text, strlen(text));
+    lua_getfield(lua, LUA_REGISTRYINDEX, "gram.prepare");
+    lua_pushstring(lua, text);
+    lua_call(lua, 1, 1);
+    size_t size;
+    const char *prepared = lua_tolstring(lua, -1, &size);
+    load_chunk(t, chunk, prepared, size);
+    lua_insert(lua, -3);
+    lua_pop(lua, 2);
+    lua_call(lua, 0, 1);
 }
 
 void gram_sandbox_close(gram_tracer *t)

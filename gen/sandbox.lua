@@ -1,8 +1,9 @@
 -- The part of Lua that a spec sees. What Lua's library does in C without a budget is done here in Lua, where every step
 -- is counted: matching (a pattern with nested repeats never ends), moving and sorting. What would differ from run to run
--- is made to agree: the order of pairs, of equal elements in sort, addresses in texts.
--- Given Lua's own globals and charge(steps); returns the globals of a spec.
-local host, charge = ...
+-- is made to agree: the order of pairs (order.lua), of equal elements in sort, addresses in texts.
+-- Given Lua's own globals, charge(steps), and order.lua's functions; returns the globals of a spec.
+local host, tools, order = ...
+local charge = tools.charge
 local byte, sub = host.string.byte, host.string.sub
 local error, select, type, rawlen = host.error, host.select, host.type, host.rawlen
 
@@ -29,7 +30,7 @@ end
 env.tostring = plain
 
 function env.string.format(format, ...)
-    if env.string.find(format, "%%[-+ #0]*%d*p") then error("string.format has no %p here", 2) end
+    if env.string.find(format, "%%[-+ #0]*%d*p") then error("string.format has no %p here", 0) end
     local values = host.table.pack(...)
     for k = 1, values.n do
         if type(values[k]) ~= "string" and not host.math.type(values[k]) then values[k] = plain(values[k]) end
@@ -201,7 +202,7 @@ end
 local function texts(name, ...)
     for k = 1, select("#", ...) do
         local value = select(k, ...)
-        if type(value) ~= "string" then error("string." .. name .. " expects a string, got " .. type(value), 3) end
+        if type(value) ~= "string" then error("string." .. name .. " expects a string, got " .. type(value), 0) end
     end
 end
 
@@ -215,6 +216,7 @@ local function find_plain(s, text, init)
     for k = init, #s - #text + 1 do
         if sub(s, k, k + #text - 1) == text then return k, k + #text - 1 end
     end
+    return nil
 end
 
 -- The first match at or after init: its start, its end (exclusive) and the captures' function.
@@ -233,7 +235,8 @@ function env.string.find(s, pattern, init, is_plain)
     if init > #s + 1 then return nil end
     if is_plain then return find_plain(s, pattern, init) end
     local start, finish, captures = search(s, pattern, init)
-    if start then return start, finish - 1, captures(start, finish, true) end
+    if not start then return nil end
+    return start, finish - 1, captures(start, finish, true)
 end
 
 function env.string.match(s, pattern, init)
@@ -241,7 +244,8 @@ function env.string.match(s, pattern, init)
     init = start_of(s, init)
     if init > #s + 1 then return nil end
     local start, finish, captures = search(s, pattern, init)
-    if start then return captures(start, finish) end
+    if not start then return nil end
+    return captures(start, finish)
 end
 
 function env.string.gmatch(s, pattern)
@@ -257,6 +261,7 @@ function env.string.gmatch(s, pattern)
             end
         end
         from = #s + 2
+        return nil
     end
 end
 
@@ -279,7 +284,7 @@ replacers.number = function(replacement) return host.tostring(replacement) end
 function env.string.gsub(s, pattern, replacement, most)
     texts("gsub", s, pattern)
     local replacer = replacers[type(replacement)]
-    if not replacer then error("string.gsub cannot replace by a " .. type(replacement), 2) end
+    if not replacer then error("string.gsub cannot replace by a " .. type(replacement), 0) end
     local anchored = sub(pattern, 1, 1) == "^"
     local match, captures = matcher(s, pattern)
     local pieces, count, start, last = {}, 0, 1, nil
@@ -334,7 +339,7 @@ function env.table.insert(list, ...)
     end
     local position, value = ...
     if select("#", ...) ~= 2 or host.math.type(position) ~= "integer" or position < 1 or position > n then
-        error("table.insert expects a list, a position in it and a value", 2)
+        error("table.insert expects a list, a position in it and a value", 0)
     end
     for k = n, position + 1, -1 do list[k] = list[k - 1] end
     list[position] = value
@@ -348,7 +353,7 @@ function env.table.remove(list, position)
         list[position] = nil
         return value
     end
-    if position < 1 or position > n then error("table.remove: position out of bounds", 2) end
+    if position < 1 or position > n then error("table.remove: position out of bounds", 0) end
     local value = list[position]
     for k = position, n do list[k] = list[k + 1] end
     return value
@@ -379,43 +384,6 @@ function env.table.sort(list, before)
     for k = 1, n do list[k] = from[k] end
 end
 
--- ---- the order of keys ----
-
-local ranks = { number = 1, string = 2, boolean = 3 }
-
-local function key_before(a, b)
-    local rank_a, rank_b = ranks[type(a)] or 4, ranks[type(b)] or 4
-    if rank_a ~= rank_b then return rank_a < rank_b end
-    if rank_a == 3 then return not a and b end
-    return rank_a < 3 and a < b
-end
-
-local function sorted_keys(list)
-    local keys = {}
-    for key in host.next, list do
-        keys[#keys + 1] = key
-        charge(1)
-    end
-    env.table.sort(keys, key_before)
-    return keys
-end
-
-function env.pairs(list)
-    if type(list) ~= "table" then error("pairs expects a table, got " .. type(list), 2) end
-    local keys, k = sorted_keys(list), 0
-    return function()
-        repeat k = k + 1 until keys[k] == nil or list[keys[k]] ~= nil
-        if keys[k] ~= nil then return keys[k], list[keys[k]] end
-    end
-end
-
-function env.next(list, key)
-    local keys = sorted_keys(list)
-    if key == nil then return keys[1], list[keys[1]] end
-    for k = 1, #keys do
-        if keys[k] == key then return keys[k + 1], keys[k + 1] ~= nil and list[keys[k + 1]] or nil end
-    end
-    error("next: no such key", 2)
-end
+env.pairs, env.next, env._TABLE = order.pairs, order.next, order.remember
 
 return env

@@ -97,7 +97,9 @@ static gram_node *transpose_pairs(gram_ctx *ctx, const gram_node *a)
 {
     if (a->op != GRAM_OP_MATMUL)
         return build2(ctx, a, a->op, a->args[1], a->args[0]);
-    return build2(ctx, a, a->op, gram_transposed(ctx, a->args[1]), gram_transposed(ctx, a->args[0]));
+    gram_node *turned = build2(ctx, a, a->op, gram_transposed(ctx, a->args[1]), gram_transposed(ctx, a->args[0]));
+    turned->shared |= a->shared;
+    return turned;
 }
 
 /* [A B]' = [A'; B']. */
@@ -198,6 +200,16 @@ static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
+/* A where(c, 0, B) = where(c, 0, A B) where c is one per column. (A normalisation's columns of zeros.) */
+static gram_node *product_where(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (b->op != GRAM_OP_WHERE || !leaves(b->args[0], false) || !is_number(b->args[1], 0) || !same_shape(b, b->args[2]))
+        return NULL;
+    return build(ctx, node, GRAM_OP_WHERE, 3,
+                 (gram_node *[]){b->args[0], b->args[1], build2(ctx, node, GRAM_OP_MATMUL, a, b->args[2])});
+}
+
 /* [A; B] C = [A C; B C] and A [B C] = [A B, A C], where what is cut is of number size (weights, not tokens). */
 static gram_node *product_of_stack(gram_ctx *ctx, const gram_node *node)
 {
@@ -268,6 +280,25 @@ static gram_node *sum_zero(gram_ctx *ctx, const gram_node *node)
         if (is_zero(node->args[k]) && same_shape(node, node->args[!k]) && node->heads == node->args[!k]->heads)
             return node->args[!k];
     return NULL;
+}
+
+/* [A B] + [C D] = [A + C, B + D] where they are cut alike, and likewise for [A; B]. */
+static gram_node *sum_blocks(gram_ctx *ctx, const gram_node *node)
+{
+    const gram_node *a = node->args[0], *b = node->args[1];
+    if ((a->op != GRAM_OP_HCAT && a->op != GRAM_OP_VCAT) || a->op != b->op || !same_shape(a->args[0], b->args[0]) ||
+        !same_shape(a->args[1], b->args[1]))
+        return NULL;
+    return build2(ctx, node, a->op, build2(ctx, node, GRAM_OP_ADD, a->args[0], b->args[0]),
+                  build2(ctx, node, GRAM_OP_ADD, a->args[1], b->args[1]));
+}
+
+/* [0 0] = 0. */
+static gram_node *blocks_of_zeros(gram_ctx *ctx, const gram_node *node)
+{
+    if (!is_zero(node->args[0]) || !is_zero(node->args[1]))
+        return NULL;
+    return zeros(ctx, node->loc, node->rows, node->cols);
 }
 
 /* P A R + P B R = P (A + B) R: sums of quadratic forms of any order become one. */
@@ -344,11 +375,24 @@ static gram_node *fold(gram_ctx *ctx, const gram_node *node)
 
 /* --- heads and rows ------------------------------------------------------------------------------------------------ */
 
+/* (A B) C = A (B C): the same product with its first factor apart. */
+static gram_node *first_apart(gram_ctx *ctx, gram_node *x)
+{
+    while (x->op == GRAM_OP_MATMUL && x->args[0]->op == GRAM_OP_MATMUL && !x->args[0]->keep) {
+        gram_node *ab = x->args[0];
+        x = gram_node_binary(ctx, x->loc, GRAM_OP_MATMUL, ab->args[0],
+                             gram_node_binary(ctx, x->loc, GRAM_OP_MATMUL, ab->args[1], x->args[1]));
+    }
+    return x;
+}
+
 /* sum_h A_h B_h is one product: the heads' columns of A side by side times the heads' rows of B. */
 static gram_node *sum_heads_product(gram_ctx *ctx, const gram_node *node)
 {
-    gram_node *x = node->args[0];
-    if (x->op != GRAM_OP_MATMUL || x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep ||
+    gram_node *x = first_apart(ctx, node->args[0]);
+    if (x->op != GRAM_OP_MATMUL || !gram_dim_known(x->args[0]->cols))
+        return NULL;
+    if (x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep ||
         x->args[1]->keep)
         return NULL;
     gram_node *a = build1(ctx, node, GRAM_OP_CONCAT_HEADS, gram_transposed(ctx, x->args[0]));
@@ -410,9 +454,12 @@ static const struct {
     gram_rule rule;
 } rules[] = {
     {GRAM_OP_TRANSPOSE, transpose},           {GRAM_OP_MATMUL, product_special},
-    {GRAM_OP_MATMUL, product_factor},         {GRAM_OP_MATMUL, product_of_blocks},
+    {GRAM_OP_MATMUL, product_factor},         {GRAM_OP_MATMUL, product_where},
+    {GRAM_OP_MATMUL, product_of_blocks},
     {GRAM_OP_MATMUL, product_of_stack},       {GRAM_OP_MATMUL, product_distribute},
-    {GRAM_OP_ADD, sum_zero},                  {GRAM_OP_ADD, sum_factor},
+    {GRAM_OP_ADD, sum_zero},                  {GRAM_OP_ADD, sum_blocks},
+    {GRAM_OP_HCAT, blocks_of_zeros},          {GRAM_OP_VCAT, blocks_of_zeros},
+    {GRAM_OP_ADD, sum_factor},
     {GRAM_OP_MUL, scale},                     {GRAM_OP_DIV, divide},
     {GRAM_OP_SUM_HEADS, sum_heads_product},   {GRAM_OP_SUM_HEADS, sum_heads_each},
     {GRAM_OP_ROWS, rows_of},                  {GRAM_OP_SUM, sum_of_product},
@@ -437,7 +484,28 @@ static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int na
 typedef struct rebuild {
     gram_ctx *ctx;
     gram_node **done; /* by the old node's id */
+    int *users;       /* how many nodes use it */
 } rebuild;
+
+static void count_users(rebuild *r, const gram_node *node, char *seen)
+{
+    if (seen[node->id])
+        return;
+    seen[node->id] = 1;
+    for (int k = 0; k < node->nargs; k++) {
+        const gram_node *a = node->args[k];
+        count_users(r, a, seen);
+        r->users[a->id]++;
+    }
+}
+
+/* A product that several formulas use, perhaps with a number in front, is computed once. */
+static void mark_shared(gram_node *node)
+{
+    while (node->op == GRAM_OP_MUL && is_one_by_one(node->args[0]))
+        node = node->args[1];
+    node->shared |= node->op == GRAM_OP_MATMUL && !gram_is_pair(node);
+}
 
 static gram_node *rebuilt(rebuild *r, gram_node *node)
 {
@@ -446,8 +514,10 @@ static gram_node *rebuilt(rebuild *r, gram_node *node)
         return r->done[node->id];
     for (int k = 0; k < node->nargs; k++)
         args[k] = rebuilt(r, node->args[k]);
-    r->done[node->id] = node->nargs ? build(r->ctx, node, node->op, node->nargs, args) : node;
-    return r->done[node->id];
+    gram_node *result = node->nargs ? build(r->ctx, node, node->op, node->nargs, args) : node;
+    if (r->users[node->id] > 1)
+        mark_shared(result);
+    return r->done[node->id] = result;
 }
 
 gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
@@ -455,12 +525,16 @@ gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
     int most = 0;
     for (int k = 0; k < spec->noutputs; k++)
         most = spec->outputs[k].node->id > most ? spec->outputs[k].node->id : most;
-    rebuild r = {ctx, gram_alloc(ctx, (size_t)(most + 1) * sizeof *r.done)};
+    size_t n = (size_t)most + 1;
+    rebuild r = {ctx, gram_alloc(ctx, n * sizeof *r.done), gram_alloc(ctx, n * sizeof *r.users)};
+    char *seen = gram_alloc(ctx, n);
+    for (int k = 0; k < spec->noutputs; k++)
+        count_users(&r, spec->outputs[k].node, seen);
     gram_spec *simple = gram_alloc(ctx, sizeof *simple);
     *simple = *spec;
     simple->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *simple->outputs);
     for (int k = 0; k < spec->noutputs; k++)
-        simple->outputs[k] = (gram_output){spec->outputs[k].name, rebuilt(&r, spec->outputs[k].node)};
+        simple->outputs[k] = (gram_output){spec->outputs[k].name, rebuilt(&r, spec->outputs[k].node), spec->outputs[k].node};
     gram_chain_order(ctx, simple);
     return simple;
 }

@@ -4,9 +4,9 @@
 local core, env = ...
 local node, fail = core.node, core.fail
 local exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh = exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh
-local le, lt, eq, where, min, max = le, lt, eq, where, min, max
+local le, lt, eq, ne, where, min, max = le, lt, eq, ne, where, min, max
 local map, keep, size = core.map, core.keep, core.size
-local type, select, ipairs, pairs, unpack = type, select, ipairs, pairs, table.unpack
+local type, select, ipairs, pairs, unpack, error, pcall = type, select, ipairs, pairs, table.unpack, error, pcall
 
 env.map, env.keep, env.size, env.option, env.kernel = map, keep, size, core.option, core.kernel
 
@@ -56,12 +56,10 @@ end
 
 -- ---- scalars ----
 
-local function numeric(f) return core.builtin(f) end
-
-env.gt = numeric(function(a, b) return lt(b, a) end)
-env.ge = numeric(function(a, b) return le(b, a) end)
-env.clamp = numeric(function(x, low, high) return min(max(x, low), high) end)
-local ge = env.ge
+function env.gt(a, b) return lt(b, a) end
+function env.clamp(x, low, high) return min(max(x, low), high) end
+local function ge(a, b) return le(b, a) end
+env.ge = ge
 
 -- x^p for a whole p >= 0, by squaring: exact for negative x.
 local function whole_power(x, p)
@@ -199,10 +197,18 @@ end
 
 env.pairs_of = core.pairs_of
 
+-- Stands for a token that a formula is tried without (permutation_equivariant); using it raises this very table.
+local absent = {}
+
+local function token_pair(z, x, name)
+    if z == absent or x == absent then error(absent) end
+    return core.token_pair(z, x, name)
+end
+
 -- On matrices: all pairs of columns. On tokens, inside pairs_of: the one pair.
 local function pair_operation(name, on_matrices)
     return function(Z, X)
-        if core.is_token(Z) or core.is_token(X) then return core.token_pair(Z, X, name) end
+        if core.is_token(Z) or core.is_token(X) then return token_pair(Z, X, name) end
         check_matrix(Z, name)
         check_matrix(X, name)
         return on_matrices(Z, X)
@@ -215,8 +221,8 @@ local sqdist = pair_operation("sqdist", function(Z, X) return node("sqdist", nil
 local dist1 = pair_operation("dist1", function(Z, X) return node("dist1", nil, Z, X) end)
 env.inner, env.sqdist, env.dist1 = inner, sqdist, dist1
 
-function env.dot(z, x) return core.token_pair(z, x, "dot") end
-function env.sqnorm(z) return core.token_pair(z, z, "dot") end
+function env.dot(z, x) return token_pair(z, x, "dot") end
+function env.sqnorm(z) return token_pair(z, z, "dot") end
 
 function env.cosine(Z, X) return inner(normalize(Z, "l2"), normalize(X, "l2")) end
 
@@ -342,6 +348,79 @@ function env.sinusoidal(d, n)
         local angle = (j + 1) * exp((i // 2 + 1) * log(length) * (-2 / d))
         return where(eq(i % 2, 0), sin(angle), cos(angle))
     end, zeros)
+end
+
+-- ---- the paper's coefficient matrices ----
+
+-- Kernels by name, of all pairs of columns; options may have gamma (1 / the tokens' size if not), degree (2) and c (1).
+local pair_kernels = {
+    inner = inner,
+    cosine = env.cosine,
+    rbf = function(Z, X, o) return env.rbf(Z, X, o.gamma) end,
+    laplace = function(Z, X, o) return env.laplace(Z, X, o.gamma) end,
+    student = function(Z, X, o) return map(function(s) return 1 / (1 + o.gamma * s) end, sqdist(Z, X)) end,
+    poly = function(Z, X, o) return env.poly(Z, X, o.degree or 2, o.c or 1) end,
+}
+
+local coefficient_options = { [1] = true, order = true, kernel = true, sigma = true, heads = true, weights = true,
+    gamma = true, degree = true, c = true }
+
+-- coefficient { Y, order = K, kernel = "inner", sigma = softmax, heads = H }: g = sigma(kernel(Y, B)) with
+-- B = W1 Y Y' W2 Y ... Y' W(K/2) Y, so that inner gives a term of order K of eq. (3.2). Declares the weights, each k x k;
+-- `weights` names them otherwise than W. Without sigma, g is the kernel itself.
+function env.coefficient(options)
+    check_options(options, "coefficient", coefficient_options)
+    local Y = check_matrix(options and options[1], "coefficient")
+    local k, order = core.rows(Y, "coefficient"), check_whole(options.order or 2, 2, "coefficient: order")
+    local kernel = pair_kernels[options.kernel or "inner"]
+    if order % 2 ~= 0 then fail("coefficient: order is even, not " .. order) end
+    if not kernel then
+        fail("coefficient: kernel is inner, cosine, rbf, laplace, student or poly, not " .. core.describe(options.kernel))
+    end
+    local W, B = {}, Y
+    for term = 1, order // 2 do
+        W[term] = env.matrix((options.weights or "W") .. term, k, k, options.heads and { heads = options.heads })
+    end
+    for term = order // 2, 1, -1 do B = term > 1 and Y * (Y:t() * W[term] * B) or W[term] * B end
+    local A = kernel(Y, B, { gamma = options.gamma or 1 / k, degree = options.degree, c = options.c })
+    local sigma = options.sigma
+    if not sigma then return A end
+    return sigma == env.softmax and sigma(A) or map(check_function(sigma, "coefficient: sigma"), A)
+end
+
+-- The sum over k of psi(yk, yi, yj), k neither i nor j, as row i and column j; psi may look at yi or at yj, not at both. It is
+-- the sum over k other than the one looked at, less the term of the other.
+local function pair_sums(psi, Y)
+    local function sums(F)
+        return node("sum", nil, keep(function(k, i) return ne(k, i) end, F))
+    end
+    local function try(formula)
+        local fine, F = pcall(env.pairs_of, formula, Y, Y)
+        if not fine and F ~= absent then error(F, 0) end
+        return fine and F
+    end
+    local F = try(function(yk, yi) return psi(yk, yi, absent) end)
+    if F then return sums(F):t() - F:t() end
+    F = try(function(yk, yj) return psi(yk, absent, yj) end)
+    if F then return sums(F) - F end
+    fail("permutation_equivariant: a psi2 of all three tokens is not available yet")
+end
+
+local equivariant_options = { Y = true, psi1 = true, rho1 = true, psi2 = true, rho2 = true }
+
+-- Prop. 4.1: g[i, i] = rho1(yi, sum over k other than i of psi1(yk, yi)),
+-- g[i, j] = rho2(yi, yj, sum over k other than i and j of psi2(yk, yi, yj)).
+function env.permutation_equivariant(options)
+    check_options(options, "permutation_equivariant", equivariant_options)
+    local Y = check_matrix(options and options.Y, "permutation_equivariant: Y")
+    for _, name in ipairs { "psi1", "rho1", "psi2", "rho2" } do
+        check_function(options[name], "permutation_equivariant: " .. name)
+    end
+    local F = env.pairs_of(function(yk, yi) return options.psi1(yk, yi) end, Y, Y)
+    local s = node("sum", nil, keep(function(k, i) return ne(k, i) end, F)):t()
+    local same = env.pairs_of(function(yi, _, s) return options.rho1(yi, s) end, Y, Y, s)
+    local other = env.pairs_of(function(yi, yj, s) return options.rho2(yi, yj, s) end, Y, Y, pair_sums(options.psi2, Y))
+    return map(function(on, off, i, j) return where(eq(i, j), on, off) end, same, other)
 end
 
 -- ---- not yet ----

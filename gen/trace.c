@@ -84,14 +84,8 @@ static void open_language(gram_tracer *t, lua_State *lua)
     lua_pushglobaltable(lua);
     gram_set_builtins(t, require_binding);
     lua_call(lua, 2, 0);
-}
-
-static gram_loc end_of_spec(const gram_tracer *t)
-{
-    gram_loc end = {t->files[0], 1};
-    for (const char *at = strchr(t->request->text, '\n'); at && at[1]; at = strchr(at + 1, '\n'))
-        end.line++;
-    return end;
+    lua_pushglobaltable(lua);
+    gram_wrap_functions(lua);
 }
 
 static int run_spec(gram_tracer *t, lua_State *lua)
@@ -99,7 +93,7 @@ static int run_spec(gram_tracer *t, lua_State *lua)
     open_language(t, lua);
     gram_sandbox_load(t, t->files[0], t->request->text);
     if (lua_touserdata(lua, -1) != t->spec)
-        gram_fail(t->ctx, end_of_spec(t), "the spec returns %s: it ends with return kernel(...)",
+        gram_fail(t->ctx, gram_here(t), "the spec returns %s: it ends with return kernel(...)",
                   lua_islightuserdata(lua, -1) ? "no kernel" : gram_describe(t, -1));
     gram_declare_finish(t);
     return 0;

@@ -7,6 +7,7 @@
  *   trace_formula.c   map, keep, pairs_of: calling a formula with symbols; symbols that Lua swallowed
  *   trace_declare.c   inputs, sizes, options, kernel
  *   sandbox.lua       the part of Lua's library that needs a budget, in Lua
+ *   order.lua         tables that remember the order of their keys
  *   std.lua           the language's own library */
 #ifndef GRAM_TRACE_H
 #define GRAM_TRACE_H
@@ -38,19 +39,23 @@ typedef struct gram_value {
     gram_node *node;
     int formula;                  /* the formula that a symbol belongs to; 0 for matrices */
     int entry;                    /* in that formula; -1: an argument */
+    int serial;                   /* in order of making */
     bool key;                     /* a token: z, of the rows, rather than x, of the columns */
 } gram_value;
 
-enum { GRAM_SPEC_FILES = 64, GRAM_NAMES = 512 };
+enum { GRAM_SPEC_FILES = 64 };
 typedef struct gram_tracer {
     gram_ctx *ctx;
     const gram_request *request;
     gram_spec *spec;
     lua_State *lua;
     gram_formula *formula;        /* the one running, or NULL */
-    int formulas;                 /* made so far */
+    int formulas, values;         /* made so far */
     int ninputs_capacity;
     bool *setting_used;
+    gram_loc size_at[GRAM_SIZES]; /* where each size was named first */
+    bool mentions_or;             /* a file of the spec has the word */
+    bool shadow;                  /* a formula is run again, its predicates being false: trace_formula.c */
     bool made_kernel;
     int nfiles;                   /* the spec and what it requires */
     const char *files[GRAM_SPEC_FILES];
@@ -83,13 +88,16 @@ void gram_sandbox_protect(gram_tracer *t, const gram_binding *f);
 /* Pushes a binding as a Lua function; `data` is for it to read with gram_builtin_data. */
 void gram_push_builtin(gram_tracer *t, const gram_binding *binding, const void *data);
 const void *gram_builtin_data(lua_State *lua);
+/* Makes C functions of the Lua functions in the table on top of the stack: a caller's line stays known if it calls them
+ * last, and map knows them as built-in. */
+void gram_wrap_functions(lua_State *lua);
 /* Sets fields of the table on top of the stack, up to a row without a name. */
 void gram_set_builtins(gram_tracer *t, const gram_binding *bindings);
 /* Counts work that Lua's own counter does not see. */
 void gram_charge(gram_tracer *t, int64_t steps);
 /* Has the hook follow the spec's lines while a formula runs: to be called when t->formula has changed. */
 void gram_watch(gram_tracer *t);
-/* The line of the spec being run: of the innermost frame that is in a spec's file. */
+/* The line of the spec being run: of the innermost frame that is in a spec's file; without one, the spec's last. */
 gram_loc gram_here(gram_tracer *t);
 
 /* trace_value.c */
@@ -98,6 +106,8 @@ void gram_value_open(gram_tracer *t);
 const char *gram_scalar_name(gram_tracer *t, int index);
 void gram_push_value(gram_tracer *t, gram_value value);
 void gram_push_matrix(gram_tracer *t, gram_node *node);
+/* Gives plain booleans the operators of predicates, or takes them away again. */
+void gram_shadow_booleans(gram_tracer *t, bool on);
 /* Pushes a symbol just made from others, and notes it in the running formula. */
 void gram_push_symbol(gram_tracer *t, gram_node *node, const int from[3]);
 /* The value at stack position index, or NULL where there is something else. */
@@ -125,6 +135,6 @@ int64_t gram_check_integer(gram_tracer *t, int index, int64_t low, int64_t high,
 /* The checks that can only be made when the spec has ended. */
 void gram_declare_finish(gram_tracer *t);
 
-extern const char gram_std_lua[], gram_sandbox_lua[];
+extern const char gram_std_lua[], gram_sandbox_lua[], gram_order_lua[];
 
 #endif

@@ -109,6 +109,7 @@ static gram_dim named_size(gram_tracer *t, int index, const char *what)
     if (spec->nsizes == GRAM_SIZES)
         gram_fail(t->ctx, gram_here(t), "%s: more than %d runtime sizes", what, GRAM_SIZES);
     spec->sizes[spec->nsizes] = name;
+    t->size_at[spec->nsizes] = gram_here(t);
     return gram_dim_size(spec->nsizes++);
 }
 
@@ -213,7 +214,8 @@ static void read_option(gram_tracer *t, gram_input *input, const kind_row *kind,
     if (strcmp(name, "ragged") == 0)
         gram_fail(t->ctx, gram_here(t), "%s: ragged is not available yet", what);
     if (!is_listed(kind->options, name))
-        gram_fail(t->ctx, gram_here(t), "%s has no option %s: there is%s", what, name, kind->options);
+        gram_fail(t->ctx, gram_here(t), "%s has no option %s: there are%.*s", what, name, (int)strlen(kind->options) - 1,
+                  kind->options);
     for (const option_row *row = options; row->name; row++)
         if (strcmp(row->name, name) == 0)
             row->read(t, input, what);
@@ -336,7 +338,7 @@ static gram_output read_output(gram_tracer *t)
     const char *name = check_name(t, -2, "an output");
     const char *what = gram_format(t->ctx, "the output %s", name);
     claim_name(t, name, "the output");
-    return (gram_output){name, gram_as_type(t, gram_check_matrix(t, -1, what), GRAM_REAL)};
+    return (gram_output){.name = name, .node = gram_as_type(t, gram_check_matrix(t, -1, what), GRAM_REAL)};
 }
 
 static void read_outputs(gram_tracer *t, lua_State *lua, int index)
@@ -427,7 +429,7 @@ static void read_kernel_option(gram_tracer *t, lua_State *lua)
             kernel_options[k].read(t, lua);
             return;
         }
-    gram_fail(t->ctx, gram_here(t), "kernel has no option %s: there is symmetry, tolerance, doc", gram_describe(t, -2));
+    gram_fail(t->ctx, gram_here(t), "kernel has no option %s: there are symmetry tolerance doc", *name ? name : gram_describe(t, -2));
 }
 
 /* The struct has a member NAME_stride for arrays. */
@@ -473,7 +475,7 @@ static void check_sizes(gram_tracer *t)
             found = found || gram_dim_equal(spec->inputs[k]->rows, gram_dim_size(s)) ||
                     gram_dim_equal(spec->inputs[k]->cols, gram_dim_size(s));
         if (!found)
-            gram_fail(t->ctx, gram_here(t), "the size %s is that of no input, so it cannot be known", spec->sizes[s]);
+            gram_fail(t->ctx, t->size_at[s], "the size %s is that of no input, so it cannot be known", spec->sizes[s]);
     }
 }
 

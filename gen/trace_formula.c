@@ -169,11 +169,86 @@ static gram_node *take_result(gram_tracer *t, lua_State *lua, frame *f)
     return node;
 }
 
+/* ---- or ---- */
+
+static int next_predicate(const gram_formula *formula, int e)
+{
+    while (e < formula->count && formula->entries[e].node->type != GRAM_BOOL)
+        e++;
+    return e;
+}
+
+static int count_predicates(const gram_formula *formula)
+{
+    int n = 0;
+    for (int e = next_predicate(formula, 0); e < formula->count; e = next_predicate(formula, e + 1))
+        n++;
+    return n;
+}
+
+/* The first predicate of the second run that the first has not; NULL where it has no more of them. */
+static const gram_symbol_entry *extra_predicate(const gram_formula *first, const gram_formula *second)
+{
+    if (count_predicates(second) <= count_predicates(first))
+        return NULL;
+    int a = next_predicate(first, 0), b = next_predicate(second, 0);
+    while (a < first->count && first->entries[a].loc.line == second->entries[b].loc.line &&
+           first->entries[a].node->op == second->entries[b].node->op) {
+        a = next_predicate(first, a + 1);
+        b = next_predicate(second, b + 1);
+    }
+    return &second->entries[b];
+}
+
+/* Runs the function below nargs arguments once more, its predicates being plain false; what it declares is forgotten and
+ * its errors do not count. */
+static gram_formula shadow_run(gram_tracer *t, lua_State *lua, frame *f, int nargs)
+{
+    gram_formula first = f->formula, second;
+    gram_spec spec = *t->spec;
+    jmp_buf *const outer = t->ctx->catch_;
+    f->formula.entries = NULL;
+    f->formula.count = f->formula.capacity = 0;
+    t->shadow = true;
+    gram_shadow_booleans(t, true);
+    int status = lua_pcall(lua, nargs, 1, 0);
+    gram_shadow_booleans(t, false);
+    t->shadow = false;
+    t->ctx->catch_ = outer;
+    t->formula = &f->formula;
+    *t->spec = spec;
+    if (t->exhausted || status == LUA_ERRMEM)
+        lua_error(lua);
+    lua_pop(lua, 1);
+    second = f->formula;
+    f->formula = first;
+    return second;
+}
+
+/* Of `p or q` Lua computes p only, which is true as all symbols are, so that q leaves no trace: it shows where p is false. */
+static void refuse_or(gram_tracer *t, lua_State *lua, frame *f, int nargs)
+{
+    if (!t->mentions_or || t->shadow || count_predicates(&f->formula) == 0) {
+        lua_pop(lua, nargs + 1);
+        return;
+    }
+    gram_formula second = shadow_run(t, lua, f, nargs);
+    const gram_symbol_entry *lost = extra_predicate(&f->formula, &second);
+    if (lost)
+        gram_fail(t->ctx, lost->loc, "the predicate %s is never computed, because Lua's or does not see symbols: | joins "
+                  "predicates", gram_node_text(t->ctx, lost->node));
+}
+
 /* Calls the function below nargs arguments on the stack. */
 static gram_node *call_formula(gram_tracer *t, lua_State *lua, frame *f, int nargs)
 {
+    int function = lua_gettop(lua) - nargs;
+    luaL_checkstack(lua, nargs + 1, "a formula of too many matrices");
+    for (int k = 0; k <= nargs; k++)
+        lua_pushvalue(lua, function + k);
     lua_call(lua, nargs, 1);
     gram_node *node = take_result(t, lua, f);
+    refuse_or(t, lua, f, nargs);
     close_formula(t, f);
     return node;
 }
@@ -208,15 +283,6 @@ static gram_node *map_operand(gram_tracer *t, lua_State *lua, int index)
     return gram_check_matrix(t, index, "map");
 }
 
-static bool is_builtin(lua_State *lua, int index)
-{
-    lua_getfield(lua, LUA_REGISTRYINDEX, "gram.builtins");
-    lua_pushvalue(lua, index);
-    bool builtin = lua_rawget(lua, -2) != LUA_TNIL || lua_iscfunction(lua, index);
-    lua_pop(lua, 2);
-    return builtin;
-}
-
 /* map(f, A, B, ...): f(a, b, ..., i, j, h, batch, rows, cols); a built-in gets the entries only. */
 static int map(gram_tracer *t, lua_State *lua)
 {
@@ -235,20 +301,8 @@ static int map(gram_tracer *t, lua_State *lua)
     lua_pushvalue(lua, 1);
     for (int k = 0; k < n; k++)
         push_argument(t, operands[k]);
-    gram_node *node = call_formula(t, lua, &f, n + (is_builtin(lua, 1) ? 0 : push_indices(t, &f)));
+    gram_node *node = call_formula(t, lua, &f, n + (lua_iscfunction(lua, 1) ? 0 : push_indices(t, &f)));
     gram_push_matrix(t, whole_matrix(t, &f, node, operands, n));
-    return 1;
-}
-
-/* builtin(f): map is to give f the entries only. Returns f. */
-static int set_builtin(gram_tracer *t, lua_State *lua)
-{
-    (void)t;
-    luaL_getsubtable(lua, LUA_REGISTRYINDEX, "gram.builtins");
-    lua_pushvalue(lua, 1);
-    lua_pushboolean(lua, 1);
-    lua_rawset(lua, -3);
-    lua_settop(lua, 1);
     return 1;
 }
 
@@ -283,9 +337,11 @@ static void push_token(gram_tracer *t, gram_node *tokens, bool key)
     gram_push_value(t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
 }
 
-/* pairs_of(f, Z, X): f(z, x, i, j, h, batch, rows, cols) for each column z of Z and x of X. */
+/* pairs_of(f, Z, X, A, ...): f(z, x, a, ..., i, j, h, batch, rows, cols) for each column z of Z and x of X, and the entry a of
+ * a pair matrix A. */
 static int pairs_of(gram_tracer *t, lua_State *lua)
 {
+    int n = lua_gettop(lua) > 3 ? lua_gettop(lua) - 3 : 0;
     check_function(t, 1, "pairs_of");
     gram_node *z = real_matrix(t, 2, "pairs_of"), *x = real_matrix(t, 3, "pairs_of");
     frame f = {.what = "pairs_of", .rows = z->cols, .cols = x->cols, .batched = z->batched || x->batched};
@@ -293,12 +349,20 @@ static int pairs_of(gram_tracer *t, lua_State *lua)
         gram_fail(t->ctx, gram_here(t), "pairs_of: tokens of size %s and %s", gram_dim_text(t->ctx, z->rows),
                   gram_dim_text(t->ctx, x->rows));
     f.heads = z->heads > x->heads ? z->heads : x->heads;
+    gram_node **operands = gram_alloc(t->ctx, (size_t)n * sizeof *operands + 1);
+    for (int k = 0; k < n; k++) {
+        operands[k] = gram_check_matrix(t, 4 + k, "pairs_of");
+        join_operand(t, &f, operands[k]);
+    }
+    luaL_checkstack(lua, n + 12, "pairs_of too many matrices");
     open_formula(t, &f);
     lua_pushvalue(lua, 1);
     push_token(t, z, true);
     push_token(t, x, false);
-    gram_node *node = call_formula(t, lua, &f, 2 + push_indices(t, &f));
-    gram_push_matrix(t, whole_matrix(t, &f, node, NULL, 0));
+    for (int k = 0; k < n; k++)
+        push_argument(t, operands[k]);
+    gram_node *node = call_formula(t, lua, &f, 2 + n + push_indices(t, &f));
+    gram_push_matrix(t, whole_matrix(t, &f, node, operands, n));
     return 1;
 }
 
@@ -321,19 +385,32 @@ static int push_per_token(gram_tracer *t, gram_node *row, bool key)
     return 1;
 }
 
-/* token_pair(a, b, which): "matmul" for <a, b>, "sqdist", "dist1". */
+/* The entries whose sum down a column is a pair operation of two tokens of one index. */
+static gram_node *pair_terms(gram_tracer *t, gram_op op, gram_node *a, gram_node *b)
+{
+    gram_loc here = gram_here(t);
+    if (op == GRAM_OP_MATMUL)
+        return gram_node_binary(t->ctx, here, GRAM_OP_MUL, a, b);
+    gram_node *d = gram_node_binary(t->ctx, here, GRAM_OP_SUB, a, b);
+    return op == GRAM_OP_SQDIST ? gram_node_binary(t->ctx, here, GRAM_OP_MUL, d, d)
+                                : gram_node_unary(t->ctx, here, GRAM_OP_ABS, d);
+}
+
+/* token_pair(a, b, which): "sqdist", "dist1", else <a, b>. */
 static int token_pair(gram_tracer *t, lua_State *lua)
 {
     const char *which = luaL_checkstring(lua, 3);
     const gram_value *a = check_token(t, 1, which), *b = check_token(t, 2, which);
     gram_loc here = gram_here(t);
     gram_op op = strcmp(which, "sqdist") == 0 ? GRAM_OP_SQDIST : strcmp(which, "dist1") == 0 ? GRAM_OP_DIST1 : GRAM_OP_MATMUL;
+    if (!gram_dim_meets(a->node->rows, b->node->rows))
+        gram_fail(t->ctx, here, "%s: tokens of size %s and %s", which, gram_dim_text(t->ctx, a->node->rows),
+                  gram_dim_text(t->ctx, b->node->rows));
+    if (a->key == b->key) {
+        gram_node *terms = pair_terms(t, op, a->node, b->node);
+        return push_per_token(t, gram_node_unary(t->ctx, here, GRAM_OP_SUM, terms), a->key);
+    }
     gram_node *z = a->key ? a->node : b->node, *x = a->key ? b->node : a->node;
-    if (a->key == b->key && op == GRAM_OP_MATMUL)
-        return push_per_token(t, gram_node_unary(t->ctx, here, GRAM_OP_SUM, gram_node_binary(t->ctx, here, GRAM_OP_MUL, z, z)),
-                              a->key);
-    if (a->key == b->key)
-        gram_fail(t->ctx, here, "the distance of a token from itself is 0");
     if (op == GRAM_OP_MATMUL)
         z = gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, z);
     gram_push_symbol(t, gram_node_binary(t->ctx, here, op, z, x), (int[3]){-1, -1, -1});
@@ -357,11 +434,10 @@ void gram_formula_open(gram_tracer *t)
 {
     luaL_getmetatable(t->lua, "token");
     gram_set_builtins(t, token_events);
-    luaL_getsubtable(t->lua, LUA_REGISTRYINDEX, "gram.builtins");
-    lua_pop(t->lua, 2);
+    lua_pop(t->lua, 1);
 }
 
 const gram_binding gram_formula_bindings[] = {
-    {"map", map},           {"keep", keep},           {"pairs_of", pairs_of}, {"builtin", set_builtin},
+    {"map", map},           {"keep", keep},           {"pairs_of", pairs_of},
     {"token_pair", token_pair}, {NULL, NULL},
 };

@@ -16,6 +16,7 @@ void gram_push_value(gram_tracer *t, gram_value value)
 {
     gram_value *box = lua_newuserdatauv(t->lua, sizeof *box, 0);
     *box = value;
+    box->serial = ++t->values;
     luaL_setmetatable(t->lua, flavours[value.flavour]);
 }
 
@@ -54,7 +55,7 @@ const char *gram_describe(gram_tracer *t, int index)
         return gram_format(t->ctx, "the number %lld", lua_tointeger(lua, index));
     if (lua_type(lua, index) == LUA_TNUMBER)
         return gram_format(t->ctx, "the number %g", lua_tonumber(lua, index));
-    return lua_isnoneornil(lua, index) ? "nothing" : gram_format(t->ctx, "a %s", luaL_typename(lua, index));
+    return lua_isnil(lua, index) ? "nil" : lua_isnone(lua, index) ? "nothing" : gram_format(t->ctx, "a %s", luaL_typename(lua, index));
 }
 
 gram_node *gram_check_matrix(gram_tracer *t, int index, const char *what)
@@ -115,6 +116,12 @@ static operand value_operand(gram_tracer *t, const gram_value *value, const char
     return (operand){value->node, 0, value->node->type == GRAM_INT, symbol, value->entry};
 }
 
+static gram_node *always_true(gram_tracer *t)
+{
+    gram_node *zero = gram_node_number(t->ctx, gram_here(t), GRAM_INT, 0);
+    return gram_node_binary(t->ctx, gram_here(t), GRAM_OP_IEQ, zero, zero);
+}
+
 static operand read_operand(gram_tracer *t, int index, const char *what)
 {
     lua_State *lua = t->lua;
@@ -126,6 +133,8 @@ static operand read_operand(gram_tracer *t, int index, const char *what)
     if (lua_type(lua, index) == LUA_TSTRING)
         gram_fail(t->ctx, gram_here(t), "%s: \"%.100s\" is a string: size(\"%.100s\") is the runtime size as a number", what,
                   lua_tostring(lua, index), lua_tostring(lua, index));
+    if (lua_isboolean(lua, index) && t->shadow)
+        return (operand){.node = always_true(t), .symbol = true, .entry = -1};
     if (lua_isboolean(lua, index))
         gram_fail(t->ctx, gram_here(t), "%s: a plain boolean, as == gives: predicates are made by eq ne lt le gt ge", what);
     gram_fail(t->ctx, gram_here(t), "%s expects a number, a matrix or a symbol, got %s", what, gram_describe(t, index));
@@ -169,6 +178,8 @@ static int push_result(gram_tracer *t, gram_node *node, const operand *operands,
         gram_push_symbol(t, node, from);
     else
         gram_push_matrix(t, node);
+    if (symbol && t->shadow && node->type == GRAM_BOOL)
+        lua_pushboolean(t->lua, false);
     return 1;
 }
 
@@ -289,9 +300,21 @@ static bool is_matrix(gram_tracer *t, int index)
     return value && value->flavour == GRAM_MATRIX_VALUE && !is_one_by_one(value->node);
 }
 
+/* M * z: each token z of Z, times the matrix M. */
+static int multiply_token(gram_tracer *t, gram_value token)
+{
+    gram_node *m = gram_as_type(t, gram_check_matrix(t, 1, "*"), GRAM_REAL);
+    token.node = gram_node_binary(t->ctx, gram_here(t), GRAM_OP_MATMUL, m, token.node);
+    gram_push_value(t, token);
+    return 1;
+}
+
 /* `*`: the matrix product of two matrices, else by a number. */
 static int multiply(gram_tracer *t, lua_State *lua)
 {
+    const gram_value *token = luaL_testudata(lua, 2, flavours[GRAM_TOKEN]);
+    if (token && is_matrix(t, 1))
+        return multiply_token(t, *token);
     if (!is_matrix(t, 1) || !is_matrix(t, 2))
         return operator(t, lua);
     gram_node *a = gram_as_type(t, gram_check_matrix(t, 1, "*"), GRAM_REAL);
@@ -483,6 +506,17 @@ static void set_operators(gram_tracer *t, const family *families)
     }
 }
 
+void gram_shadow_booleans(gram_tracer *t, bool on)
+{
+    lua_pushboolean(t->lua, false);
+    if (on)
+        luaL_getmetatable(t->lua, "shadow");
+    else
+        lua_pushnil(t->lua);
+    lua_setmetatable(t->lua, -2);
+    lua_pop(t->lua, 1);
+}
+
 void gram_value_open(gram_tracer *t)
 {
     static const gram_binding matrix_events[] = {{"__call", read_entry}, {"__index", index_matrix}, {NULL, NULL}};
@@ -501,6 +535,9 @@ void gram_value_open(gram_tracer *t)
             gram_set_builtins(t, flavour == GRAM_MATRIX_VALUE ? matrix_events : symbol_events);
         lua_pop(t->lua, 1);
     }
+    luaL_newmetatable(t->lua, "shadow");
+    set_operators(t, families);
+    lua_pop(t->lua, 1);
     for (int k = 0; k < n; k++)
         if (is_named(families[k].real)) {
             gram_push_builtin(t, &scalar_binding, &families[k]);

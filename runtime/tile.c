@@ -10,7 +10,7 @@
  *   -DGRAM_F64     double, 64-bit integers    gram_tiles_ISA_f64
  * with -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv. */
 #include "symbol.h"
-#include "tile.h"
+#include "whole.h"
 
 /* What the letters of ops.def stand for: the types of an element and a vector; how one is read, repeated, written. */
 #define ELEMENT_R gram_real
@@ -80,7 +80,8 @@ const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {
     SYMBOL(gram_panel), SYMBOL(gram_block),
     SYMBOL(gram_tile_mul), SYMBOL(gram_tile_sqdist), SYMBOL(gram_tile_dist1),
     SYMBOL(gram_tile_softmax), SYMBOL(gram_tile_sum), SYMBOL(gram_tile_max),
-    SYMBOL(gram_tile_finish), SYMBOL(gram_tile_logsumexp), SYMBOL(gram_tile_keep), SYMBOL(gram_tile_mul_kept),
+    SYMBOL(gram_tile_finish), SYMBOL(gram_tile_logsumexp), SYMBOL(gram_whole_inverse), SYMBOL(gram_whole_expm), SYMBOL(gram_whole_cumsum), SYMBOL(gram_whole_threshold),
+    SYMBOL(gram_tile_keep), SYMBOL(gram_tile_mul_kept),
     SYMBOL(gram_load), SYMBOL(gram_loadi), SYMBOL(gram_store), SYMBOL(gram_fill),
     SYMBOL(gram_gather), SYMBOL(gram_gatheri), SYMBOL(gram_iota),
 #define OP(id, name, result, operands, vector, reference, range) SYMBOL(gram_map_##name),

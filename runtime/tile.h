@@ -10,21 +10,72 @@
 
 #include "vmath.h"
 
-/* Packs rows (at most GRAM_TILE) x inner numbers, transposed: panel[k * GRAM_TILE + r] = from[r * row + k * col], and 0
- * for r >= rows. Sixteen rows at a time, so that what is read and what is written stays in few cache lines. */
-static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
-                              int64_t inner) {
-    for (int64_t first = 0; first < GRAM_TILE; first += 16) {
-        int64_t valid = rows - first < 0 ? 0 : rows - first < 16 ? rows - first : 16;
-        for (int64_t k = 0; k < inner; k++) {
-            gram_real *to = panel + k * GRAM_TILE + first;
-            for (int64_t r = 0; r < valid; r++) {
-                to[r] = from[(first + r) * row + k * col];
-            }
-            for (int64_t r = valid; r < 16; r++) {
-                to[r] = 0;
+/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE GRAM_PICK(4, 2)
+static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
+    gram_vpart row[GRAM_SQUARE];
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        memcpy(&row[r], from + r * from_row, sizeof row[r]);
+    }
+#ifdef GRAM_F64
+    gram_vpart col[2] = {__builtin_shufflevector(row[0], row[1], 0, 2), __builtin_shufflevector(row[0], row[1], 1, 3)};
+#else
+    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+#endif
+    for (int c = 0; c < GRAM_SQUARE; c++) {
+        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+    }
+}
+#else
+#define GRAM_SQUARE 1
+#define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
+#endif
+
+/* Transposes: to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols. Sixteen rows at a time, so that what
+ * is written stays in few cache lines. */
+static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row,
+                                         int64_t rows, int64_t cols) {
+    int64_t r = 0;
+    for (; r + 16 <= rows; r += 16) {
+        int64_t c = 0;
+        for (; c + GRAM_SQUARE <= cols; c += GRAM_SQUARE) {
+            for (int64_t k = r; k < r + 16; k += GRAM_SQUARE) {
+                gram_square(to + c * to_row + k, to_row, from + k * from_row + c, from_row);
             }
         }
+        for (; c < cols; c++) {
+            for (int64_t k = r; k < r + 16; k++) {
+                to[c * to_row + k] = from[k * from_row + c];
+            }
+        }
+    }
+    for (int64_t c = 0; c < cols; c++) {
+        for (int64_t k = r; k < rows; k++) {
+            to[c * to_row + k] = from[k * from_row + c];
+        }
+    }
+}
+
+/* Packs rows (at most GRAM_TILE) x inner numbers, transposed: panel[k * GRAM_TILE + r] = from[r * row + k * col], and 0
+ * for r >= rows. */
+static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner) {
+    for (int64_t k = 0; k < inner; k++) {
+        for (int64_t r = rows / GRAM_PAD * GRAM_PAD; r < GRAM_TILE; r += GRAM_LANES) {
+            gram_v_store(panel + k * GRAM_TILE + r, gram_v_splat(0));
+        }
+        for (int64_t r = 0; r < rows && col != 1; r++) {
+            panel[k * GRAM_TILE + r] = from[r * row + k * col];
+        }
+    }
+    if (col == 1) {
+        gram_turn(panel, GRAM_TILE, from, row, rows, inner);
     }
 }
 
@@ -38,9 +89,10 @@ static inline void gram_block(gram_real *block, const gram_real *from, int64_t r
     }
 }
 
-/* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands. */
+/* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands, of
+ * which Clang gives one to each row. */
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define GRAM_SUM_ROWS 6
+#define GRAM_SUM_ROWS 4
 #define GRAM_SUM_VECTORS 4
 #elif defined(__AVX__)
 #define GRAM_SUM_ROWS 6
@@ -116,7 +168,7 @@ static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const
     for (; r + GRAM_SUM_ROWS <= rows; r += GRAM_SUM_ROWS) {
         gram_sum_registers(term, GRAM_SUM_ROWS, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
     }
-    if (r + 4 <= rows) {
+    if (GRAM_SUM_ROWS > 4 && r + 4 <= rows) {
         gram_sum_registers(term, 4, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
         r += 4;
     }
@@ -206,8 +258,8 @@ static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum,
 /* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
  * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
  * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
- * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN.
- * Maxima and weights have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+ * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. Maxima
+ * and weights have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
     for (int64_t r = 0; r < rows && cols < GRAM_TILE; r++) {
@@ -258,15 +310,15 @@ static inline void gram_tile_max(gram_real *max, const gram_real *s, int64_t row
 /* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
 static inline void gram_load(gram_real *tile, const gram_real *from, int64_t row, int64_t col, int64_t rows,
                              int64_t lanes) {
-    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, from += row) {
-        if (col == 1) {
-            memcpy(tile, from, (size_t)lanes * sizeof *tile);
-        }
-        for (int64_t c = 0; c < lanes && col != 1; c++) {
-            tile[c] = from[c * col];
+    if (row == 1 && col != 1) {
+        gram_turn(tile, GRAM_TILE, from, col, lanes, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes && (row != 1 || col == 1); c++) {
+            tile[r * GRAM_TILE + c] = col == 1 ? from[r * row + c] : from[r * row + c * col];
         }
         for (int64_t c = lanes; c < GRAM_PADDED(lanes); c++) {
-            tile[c] = 0;
+            tile[r * GRAM_TILE + c] = 0;
         }
     }
 }
@@ -287,19 +339,34 @@ static inline void gram_loadi(gram_int *tile, const int32_t *from, int64_t row, 
 /* to[r * row + c * col] = tile[r * ld + c] for c < lanes. */
 static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gram_real *tile, int64_t ld, int64_t rows,
                               int64_t lanes) {
-    for (int64_t r = 0; r < rows; r++, tile += ld, to += row) {
-        if (col == 1) {
-            memcpy(to, tile, (size_t)lanes * sizeof *to);
-        }
-        for (int64_t c = 0; c < lanes && col != 1; c++) {
-            to[c * col] = tile[c];
+    if (row == 1 && col != 1) {
+        gram_turn(to, col, tile, ld, rows, lanes);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes; c++) {
+            *(col == 1 ? &to[r * row + c] : &to[r * row + c * col]) = tile[r * ld + c];
         }
     }
 }
 
-/* i held to the range from 0 to n - 1, n > 0, times stride. */
-static inline int64_t gram_offset(gram_int i, int64_t n, int64_t stride) {
-    return (i < 0 ? 0 : i < n ? i : n - 1) * stride;
+/* Whether the offsets i * row + j * col of i < nrow, j < ncol fit a gram_int. */
+static inline int gram_offsets_fit(int64_t nrow, int64_t row, int64_t ncol, int64_t col) {
+    gram_range i = gram_range_mul(gram_range_of(0, nrow - 1), gram_range_of(row, row));
+    gram_range j = gram_range_mul(gram_range_of(0, ncol - 1), gram_range_of(col, col));
+    gram_range at = gram_range_add(i, j);
+    return at.lo >= GRAM_INT_MIN && at.hi <= GRAM_INT_MAX;
+}
+
+/* i held to the range from 0 to n - 1, n > 0. */
+static inline int64_t gram_held(gram_int i, int64_t n) {
+    return i < 0 ? 0 : i < n ? i : n - 1;
+}
+
+/* The same over lanes, read from i with a lane stride of 1 or 0. */
+static inline GRAM_ALWAYS gram_vint gram_v_held(const gram_int *i, int lane, int64_t n) {
+    gram_vint v = lane ? gram_v_loadi(i) : gram_v_splati(*i), last = gram_v_splati((gram_int)(n - 1));
+    return gram_v_imax(gram_v_splati(0), gram_v_imin(v, last));
 }
 
 /* tile[r * GRAM_TILE + c] = base[i * row + j * col], where i is i[r * i_row + c * i_lane], held to 0 .. nrow - 1, and j
@@ -307,10 +374,15 @@ static inline int64_t gram_offset(gram_int i, int64_t n, int64_t stride) {
 static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t row,
                                int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
                                const gram_int *j, int j_row, int j_lane) {
-    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE) {
-        for (int64_t c = 0; c < lanes; c++) {
-            tile[c] = nrow <= 0 || ncol <= 0 ? 0 : base[gram_offset(i[r * i_row + c * i_lane], nrow, row)
-                                                        + gram_offset(j[r * j_row + c * j_lane], ncol, col)];
+    int none = nrow <= 0 || ncol <= 0, fit = !none && gram_offsets_fit(nrow, row, ncol, col);
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row, j += j_row) {
+        for (int64_t c = 0; c < lanes && fit; c += GRAM_LANES) {
+            gram_vint at = gram_v_held(i + c * i_lane, i_lane, nrow) * (gram_int)row;
+            at += gram_v_held(j + c * j_lane, j_lane, ncol) * (gram_int)col;
+            gram_v_store(tile + c, gram_v_gather(base, at));
+        }
+        for (int64_t c = 0; c < lanes && !fit; c++) {
+            tile[c] = none ? 0 : base[gram_held(i[c * i_lane], nrow) * row + gram_held(j[c * j_lane], ncol) * col];
         }
     }
 }
@@ -319,10 +391,15 @@ static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, con
 static inline void gram_gatheri(gram_int *tile, int64_t rows, int64_t lanes, const int32_t *base, int64_t row,
                                 int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
                                 const gram_int *j, int j_row, int j_lane) {
-    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE) {
-        for (int64_t c = 0; c < lanes; c++) {
-            tile[c] = nrow <= 0 || ncol <= 0 ? 0 : base[gram_offset(i[r * i_row + c * i_lane], nrow, row)
-                                                        + gram_offset(j[r * j_row + c * j_lane], ncol, col)];
+    int none = nrow <= 0 || ncol <= 0, fit = !none && gram_offsets_fit(nrow, row, ncol, col);
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row, j += j_row) {
+        for (int64_t c = 0; c < lanes && fit; c += GRAM_LANES) {
+            gram_vint at = gram_v_held(i + c * i_lane, i_lane, nrow) * (gram_int)row;
+            at += gram_v_held(j + c * j_lane, j_lane, ncol) * (gram_int)col;
+            gram_v_storei(tile + c, gram_v_gatheri(base, at));
+        }
+        for (int64_t c = 0; c < lanes && !fit; c++) {
+            tile[c] = none ? 0 : base[gram_held(i[c * i_lane], nrow) * row + gram_held(j[c * j_lane], ncol) * col];
         }
     }
 }

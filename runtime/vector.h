@@ -49,7 +49,7 @@ typedef double gram_vdouble;
 
 /* Unrolls the next loop, whose bounds are constants, so that what it indexes can live in registers. */
 #if defined(__clang__)
-#define GRAM_UNROLL _Pragma("unroll")
+#define GRAM_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__) && !defined(__TINYC__)
 #define GRAM_UNROLL _Pragma("GCC unroll 32")
 #else
@@ -225,11 +225,26 @@ static inline GRAM_ALWAYS gram_vint gram_v_isign(gram_vint a) {
     return GRAM_TEST(gram_vint, a < 0) - GRAM_TEST(gram_vint, a > 0);
 }
 
+/* a / b towards 0, b neither 0 nor -1: of 32-bit integers in double, which is exact and has vector instructions. */
+static inline GRAM_ALWAYS gram_vint gram_v_quotient(gram_vint a, gram_vint b) {
+#if defined(GRAM_F64) || defined(GRAM_INT64)
+    return a / b;
+#else
+    gram_int x[GRAM_LANES], y[GRAM_LANES];
+    gram_v_storei(x, a);
+    gram_v_storei(y, b);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        x[l] = (gram_int)((double)x[l] / y[l]);
+    }
+    return gram_v_loadi(x);
+#endif
+}
+
 /* floor(a / b), 0 where b is 0. No division traps: b = 0 and b = -1 are seen to apart. */
 static inline GRAM_ALWAYS gram_vint gram_v_idiv(gram_vint a, gram_vint b) {
     gram_vint zero = GRAM_TEST(gram_vint, b == 0), minus = GRAM_TEST(gram_vint, b == -1);
     gram_vint by = (b & ~(zero | minus)) | ((zero | minus) & 1);
-    gram_vint q = a / by, rest = a - q * by;
+    gram_vint q = gram_v_quotient(a, by), rest = a - q * by;
     q += GRAM_TEST(gram_vint, rest != 0) & GRAM_TEST(gram_vint, (rest ^ by) < 0);
     gram_vuint sign = (gram_vuint)minus;
     return (gram_vint)(((gram_vuint)q ^ sign) - sign) & ~zero;
@@ -239,7 +254,7 @@ static inline GRAM_ALWAYS gram_vint gram_v_idiv(gram_vint a, gram_vint b) {
 static inline GRAM_ALWAYS gram_vint gram_v_imod(gram_vint a, gram_vint b) {
     gram_vint unit = GRAM_TEST(gram_vint, b == 0) | GRAM_TEST(gram_vint, b == -1);
     gram_vint by = (b & ~unit) | (unit & 1);
-    gram_vint rest = a - a / by * by;
+    gram_vint rest = a - gram_v_quotient(a, by) * by;
     return rest + (by & GRAM_TEST(gram_vint, rest != 0) & GRAM_TEST(gram_vint, (rest ^ by) < 0));
 }
 
@@ -248,7 +263,7 @@ static inline GRAM_ALWAYS gram_vreal gram_v_real(gram_vint a) {
     return GRAM_CONVERT(gram_vreal, a);
 }
 
-/* The sum and the greatest of the lanes, the latter leaving NaN aside: parts of 16 bytes are met first, then their lanes. */
+/* The sum and the greatest of the lanes, the latter leaving NaN aside: over parts of 16 bytes, then within one. */
 #if defined(GRAM_VECTOR_BYTES)
 typedef gram_real gram_vpart __attribute__((vector_size(16)));
 typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
@@ -301,6 +316,16 @@ static inline GRAM_ALWAYS gram_vreal gram_v_gather(const gram_real *base, gram_v
         lane[l] = base[at[l]];
     }
     return gram_v_load(lane);
+}
+
+/* The same for integers. */
+static inline GRAM_ALWAYS gram_vint gram_v_gatheri(const int32_t *base, gram_vint i) {
+    gram_int at[GRAM_LANES];
+    gram_v_storei(at, i);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        at[l] = base[at[l]];
+    }
+    return gram_v_loadi(at);
 }
 
 #endif

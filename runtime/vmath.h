@@ -324,6 +324,10 @@ static const gram_real gram_cos_poly[] = {0.0416666471f, -0.00138873773f, 2.4439
 /* a's lanes beyond GRAM_ANGLE, infinite or NaN, by the C library; the others are y's. */
 static inline GRAM_ALWAYS gram_vreal gram_v_far_angles(gram_vreal a, gram_vreal y, gram_real (*function)(gram_real)) {
     gram_real angle[GRAM_LANES], lane[GRAM_LANES];
+    gram_mask near = gram_v_le(gram_v_abs(a), gram_v_splat(GRAM_ANGLE));
+    if (gram_v_sum(gram_v_where(near, gram_v_splat(0), gram_v_splat(1))) == 0) {
+        return y;
+    }
     gram_v_store(angle, a);
     gram_v_store(lane, y);
     for (int l = 0; l < GRAM_LANES; l++) {

@@ -98,11 +98,12 @@ def gram(*arguments):
 
 
 def draw(a, pieces):
-    """A row for each token; the darker, the more it attends to the column's token."""
+    """A row for each token, a column for each token it attends to."""
     shades = " ░▒▓█"
+    a = a / a.max()
     width = max(map(len, pieces))
     for piece, row in zip(pieces, a):
-        cells = "".join(shades[min(int(p * 2 * len(shades)), len(shades) - 1)] * 3 for p in row)
+        cells = "".join(shades[min(int(p * len(shades)), len(shades) - 1)] * 3 for p in row)
         print(f"  {piece:>{width}} |{cells}|")
     for k in range(width):
         letters = "".join(f" {p[k] if k < len(p) else ' '} " for p in pieces)
@@ -151,9 +152,16 @@ def main():
         print(f"{name}: {error:.1e} from numpy in double, relative to its norm")
 
     a = np.load(f"{folder}/A.npy")
-    head = int(np.argmax((a * a).sum(axis=(1, 2)) - a[:, :, 0].sum(axis=1)))
-    title(f"what each token (row) attends to, head {head}")
-    draw(a[head], pieces)
+    place = np.arange(len(pieces))
+    apart = abs(place[:, None] - place[None, :])
+    words_only = (a * (apart > 0))[:, 1:-1, 1:-1] ** 2
+    far = (a * (apart > 1))[:, 1:-1, 1:-1] ** 2
+    title("what each token (row) attends to: the darker, the more")
+    for about, mass in (("the head that looks at other words most sharply", words_only),
+                        ("the head that looks furthest", far)):
+        head = int(np.argmax(mass.sum(axis=(1, 2))))
+        print(f"  head {head}, {about}\n")
+        draw(a[head], pieces)
     if worst > 1e-5:
         sys.exit(f"error: {worst:.1e} is more than 1e-5")
 

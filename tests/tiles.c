@@ -186,6 +186,21 @@ static void one_gather(suite *s, int64_t nrow, int64_t ncol, int swap)
     free(base), free(ids);
 }
 
+/* Offsets that 32 bits do not hold: a table said to have a row far away, of which the first is read. */
+static void test_far_gather(suite *s)
+{
+    gram_real base[3] = {5, 6, 7}, *tile = buffer(GRAM_TILE);
+    gram_int i[GRAM_TILE] = {-1}, j[GRAM_TILE];
+    for (int c = 0; c < GRAM_TILE; c++) {
+        j[c] = c;
+    }
+    ((gather *)primitive(s, "gram_gather"))(tile, 1, 5, base, (int64_t)1 << 40, 2, i, 0, 0, 1, 3, j, 0, 1);
+    for (int c = 0; c < 5; c++) {
+        check(s, tile[c] == base[c < 3 ? c : 2], "gram_gather, far", tile[c], base[c < 3 ? c : 2]);
+    }
+    release(s, tile, GRAM_TILE, "gram_gather's margin");
+}
+
 typedef void iota(gram_int *, int64_t, int64_t, int64_t, int, int);
 typedef void fill(gram_real *, int64_t, int64_t, int64_t, gram_real);
 
@@ -380,7 +395,7 @@ static void test_choice(suite *s)
 
 int main(void)
 {
-    static test *const tests[] = {test_choice,  test_products,   test_reading, test_indices,
-                                  test_keeping, test_reductions, test_softmax};
+    static test *const tests[] = {test_choice,  test_products,   test_reading, test_far_gather,
+                                  test_indices, test_reductions, test_keeping, test_softmax};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }

@@ -1,0 +1,8 @@
+-- expect: plain_boolean.lua:6: error: keep: the formula gives a plain boolean: Lua's ==, and, or, not do not see symbols; eq ne lt le gt ge, & | ~ do
+local Q, K = tokens("Q", 64, "n"), tokens("K", 64, "m")
+local S = K:t() * Q
+S = keep(function(i, j)
+    local near = 1
+    return i == 0
+end, S)
+return kernel("bad", { S = S })

@@ -1,0 +1,10 @@
+-- expect: swallowed_by_if.lua:5: error: the predicate lt(j, i) is computed here but missing from the formula's result: Lua's and, or, not, if and == do not see symbols; & | ~ and where do
+local Q, K = tokens("Q", 64, "n"), tokens("K", 64, "m")
+local S = K:t() * Q
+S = map(function(s, i, j)
+    if gt(i, j) then
+        return 0
+    end
+    return s
+end, S)
+return kernel("bad", { S = S })

@@ -1,0 +1,103 @@
+#!/bin/sh
+# The command as a person meets it: help, hints, exit statuses, files that appear whole or not at all.
+cd "$(dirname "$0")/.." || exit 1
+gram=$PWD/build/gram
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+passed=0 failed=0
+
+# expect STATUS WHERE PATTERN COMMAND...: the exit status, and a line of stdout or stderr that matches; '' is no line.
+expect() {
+    status=$1 where=$2 pattern=$3
+    shift 3
+    "$@" >stdout 2>stderr
+    got=$?
+    if [ -n "$pattern" ]; then grep -q -e "$pattern" "$where"; else [ ! -s "$where" ]; fi
+    if [ $? -eq 0 ] && [ $got -eq "$status" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "$*: status $got, expected $status and '$pattern' on $where:"
+        sed 's/^/    /' stdout stderr
+    fi
+}
+# check TEXT CONDITION...: a test(1) that has to hold.
+check() {
+    text=$1
+    shift
+    if [ "$@" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "$text: [ $* ]"; fi
+}
+
+spec() { printf '%s\n' "$2" >"$1.lua"; }
+spec soft 'local X = tokens("X", option("d", 4), "n")
+return kernel("soft", { O = X * softmax(X:t() * X) }, { symmetry = { orthogonal = {"X"}, permutation = {"X"} } })'
+spec lie 'local X = tokens("X", 4, "n")
+return kernel("lie", { O = exp(X) }, { symmetry = { orthogonal = {"X"} } })'
+spec lie2 'local X = tokens("X", 4, "n")
+return kernel("lie2", { O = cumsum(X) }, { symmetry = { permutation = {"X"} } })'
+spec odd 'return 3'
+
+# help and hints
+expect 0 stdout 'gram run' $gram --help
+expect 0 stdout '^gram [0-9]' $gram --version
+expect 2 stderr 'gram run' $gram
+expect 2 stderr "try 'gram show soft.lua'" $gram soft.lua
+expect 2 stderr "there is no command 'rum'" $gram rum soft.lua
+expect 2 stderr 'which spec' $gram run
+expect 2 stderr "there is no option --jot" $gram run soft.lua --jot tcc
+expect 2 stderr "there is no option --stage" $gram run soft.lua --stage ir
+expect 2 stderr 'wants a value' $gram run soft.lua --jit
+expect 2 stderr 'takes no value' $gram run soft.lua --random=3
+expect 2 stderr "not 'gpu'" $gram run soft.lua --jit gpu
+expect 2 stderr "not 'f8'" $gram run soft.lua --dtype f8
+expect 2 stderr "not 'many'" $gram run soft.lua --threads many
+expect 2 stderr "not 'd'" $gram run soft.lua --set d
+expect 2 stderr "not 'd=x'" $gram run soft.lua --set d=x
+expect 2 stderr 'needs the size n' $gram run soft.lua --random
+expect 2 stderr 'n=x is not a size' $gram run soft.lua --random n=x
+expect 2 stderr "not 'asm'" $gram show soft.lua --stage asm
+expect 2 stderr 'takes no n=3' $gram show soft.lua n=3
+expect 1 stderr 'No such file' $gram show none.lua
+expect 1 stderr '^odd.lua:1: error:' $gram show odd.lua
+expect 1 stderr 'no option e to set' $gram show soft.lua --set e=1
+
+# show, list, run
+expect 0 stdout 'softmax' $gram show soft.lua --stage ir
+expect 0 stdout 'flops' $gram show soft.lua
+expect 0 stdout 'int soft(const soft_args' $gram show soft.lua --stage c
+expect 0 stdout 'typedef struct soft_args' $gram show soft.lua --stage h
+expect 0 stdout '^gqa_softcap ' $gram list
+expect 0 stdout '^O  *f4 \[5, 4\]' $gram run soft.lua --random n=5
+expect 0 stdout '^O  *f4 \[2, 5, 3\]' $gram run soft.lua --random n=5 batch=2 --set d=3
+for jit in tcc reference; do
+    for type in f32 f64; do
+        expect 0 stderr '' $gram run soft.lua --random n=9 --jit $jit --dtype $type O=$jit-$type.npy
+        check "an output of $jit" -s $jit-$type.npy
+    done
+done
+expect 0 stderr '' $gram run soft.lua --random n=9 --threads 1 O=one.npy
+expect 0 stderr '' $gram run soft.lua --random n=9 --threads 3 O=three.npy
+expect 0 stdout '' cmp one.npy three.npy
+expect 0 stderr '' $gram run soft.lua --random n=9 --seed 1 O=other.npy
+expect 1 stdout 'differ' cmp one.npy other.npy
+
+# emit
+expect 0 stderr '' $gram emit soft.lua -o out
+check 'emitted files' -s out/soft.c -a -s out/soft.h
+expect 0 stderr '' gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -c out/soft.c -o soft.o
+expect 0 stderr '' $gram emit "$PWD/soft.lua" -o out2
+expect 0 stdout '' cmp out/soft.c out2/soft.c
+expect 1 stdout '' grep -n "$folder" out2/soft.c out2/soft.h
+expect 1 stderr 'error:' $gram emit soft.lua -o soft.lua
+expect 1 stderr 'error:' $gram emit soft.lua -o no/such
+
+# check
+expect 0 stdout 'orthogonal .*ok' $gram check soft.lua --jit tcc
+expect 1 stdout 'orthogonal .*FAILED' $gram check lie.lua --jit tcc
+expect 1 stdout 'permutation .*FAILED' $gram check lie2.lua --jit tcc
+expect 0 stdout '"ms": ' $gram bench soft.lua n=64 --jit tcc --json
+
+check 'nothing left behind' -z "$(ls -A | grep -v -e '\.lua$' -e '\.npy$' -e '^out' -e '^std' -e '\.o$')"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,55 @@
+#!/bin/sh
+# gram check of every spec: TinyCC and the reference once, and the emitted C under each compiler below, without a warning
+# under each. All specs are run under the first; under the others a share of them, or all where GRAM_TEST=all.
+# To add a compiler, add a line.
+cd "$(dirname "$0")/.." || exit 1
+strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
+compilers="gcc -O3 $strict
+gcc -O3 -march=native $strict
+gcc -O0 $strict
+gcc -O0 -march=native $strict
+clang -O3 $strict
+clang -O3 -march=native $strict
+clang -O0 $strict
+clang -O0 -march=native $strict
+tcc $strict
+gcc -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all $strict"
+export GRAM_CACHE=${GRAM_CACHE:-$PWD/build/cache}
+results=$(mktemp -d) || exit 1
+trap 'rm -rf "$results"' EXIT
+
+# One job a line: a name for its result, and the arguments of gram check.
+jobs() {
+    n=0
+    for spec in specs/*.lua; do
+        n=$((n + 1)) k=0
+        echo "$n-tcc $spec --jit tcc"
+        echo "$compilers" | while read -r compiler; do
+            if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 9)) -eq $((k - 1)) ]; then
+                echo "$n-$k $spec --jit cc --cc $compiler"
+            fi
+            k=$((k + 1))
+        done
+    done
+}
+
+# The sanitizers' runtime has to come before everything else.
+cat >"$results/job" <<'EOF2'
+name=$1 spec=$2 jit=$4 && shift 4
+[ "$1" = --cc ] && shift
+case "$*" in
+*sanitize*) preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ;;
+*) preload= ;;
+esac
+ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$preload \
+    timeout 300 build/gram check "$spec" --jit "$jit" ${1:+--cc} ${1:+"$*"} >"$RESULTS/$name.out" 2>&1
+status=$?
+[ $status -eq 0 ] || { echo "$spec, $jit $*: exit status $status"; sed 's/^/    /' "$RESULTS/$name.out"; }
+echo $status >"$RESULTS/$name.status"
+EOF2
+
+jobs | RESULTS=$results xargs -P "$(nproc)" -L 1 sh "$results/job"
+passed=$(cat "$results"/*.status | grep -cx 0)
+total=$(ls "$results" | grep -c '\.status$')
+echo "$passed passed, $((total - passed)) failed"
+[ "$passed" -eq "$total" ]
