@@ -88,10 +88,63 @@ $B/gram: $(COMMAND_O) $B/libgram.a
 
 -include $(wildcard $B/*.d $B/tests/*.d)
 
+# ---- the shared library and the modules for Lua and Python ----
+# Only their own entry points are visible. TinyCC and Lua are linked in where the system has them as archives; the Lua
+# module takes Lua from the interpreter that loads it. runtime/shared/streams.c says what --wrap is for.
+SONAME = libgram.so.0
+SHARED_O = $B/runtime_shared_streams.o
+WRAP = -Wl,--wrap=stdin,--wrap=stdout,--wrap=stderr,--wrap=environ
+archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$1.a)) -l$1)
+INSIDE = $(SHARED_O) $B/libgram.a $(call archive,tcc)
+LUA_LIBRARY = $(call archive,$(patsubst lua-%,lua%,$(LUA)))
+LUA_O = $(call object,$(wildcard runtime/lua/*.c)) $B/lua_module.o
+
+$(eval $(call object_rule,runtime/shared/streams.c))
+$B/runtime_lua_%.o: runtime/lua/%.c | $B
+	@echo "  cc    $<"
+	@$(CC) $(CFLAGS) -Igen -MMD -MP -c $< -o $@
+
+$B/lua_module.o: runtime/lua/gram.lua | $B
+	@{ echo 'const char gram_lua_module[] ='; $(call octal,$<); echo ';'; } > $B/lua_module.c
+	@$(CC) $(CFLAGS) -Wno-overlength-strings -c $B/lua_module.c -o $@
+
+$B/%.map: Makefile | $B
+	@echo '{ global: $*; local: *; };' > $@
+
+$B/gram.so: $(LUA_O) $(INSIDE) $B/luaopen_gram.map
+	@echo "  link  $@"
+	@$(CC) -shared $(LDFLAGS) $(WRAP) -Wl,--version-script=$B/luaopen_gram.map $(filter-out %.map,$^) -ldl -lpthread -lm -o $@.$$$$ && mv $@.$$$$ $@
+
+$B/$(SONAME): $(INSIDE) gen/gram.map
+	@echo "  link  $@"
+	@$(CC) -shared $(LDFLAGS) $(WRAP) -Wl,-soname,$(SONAME) -Wl,--version-script=gen/gram.map $(SHARED_O) -Wl,--whole-archive \
+		$B/libgram.a -Wl,--no-whole-archive $(call archive,tcc) $(LUA_LIBRARY) -ldl -lpthread -lm -o $@.$$$$ && mv $@.$$$$ $@
+	@ln -sf $(SONAME) $B/libgram.so
+
+# The Python module, to CPython's limited API where the version has all it needs: then one file serves later versions too.
+PYTHON_O = $(call object,$(wildcard runtime/python/*.c))
+PYTHON_FLAGS = $(shell $(PYTHON) -c 'import sys, sysconfig; \
+	print("-isystem", sysconfig.get_paths()["include"], "-DPy_LIMITED_API=0x030B0000" * (sys.version_info >= (3, 11)))')
+
+$B/runtime_python_%.o: runtime/python/%.c | $B
+	@echo "  cc    $<"
+	@$(CC) $(CFLAGS) $(PYTHON_FLAGS) -Igen -MMD -MP -c $< -o $@
+
+$B/python/gram/_gram.abi3.so: $(PYTHON_O) $(INSIDE) $B/PyInit__gram.map $(wildcard runtime/python/gram/*)
+	@echo "  link  $@"
+	@mkdir -p $(dir $@) && cp runtime/python/gram/* $(dir $@)
+	@$(CC) -shared $(LDFLAGS) $(WRAP) -Wl,--version-script=$B/PyInit__gram.map $(filter %.o %.a,$^) $(LUA_LIBRARY) -ldl -lpthread -lm \
+		-o $@.$$$$ && mv $@.$$$$ $@
+
+python: $B/python/gram/_gram.abi3.so
+
+lua: $B/gram.so
+shared: $B/$(SONAME)
+
 # ---- tests: each prints its failures and ends with 'N passed, N failed'; tests/run.sh sums up ----
 $B/tests/%: tests/%.c $B/libgram.a
 	@echo "  cc    $<"
-	@$(CC) $(CFLAGS) -Igen -MMD -MP -MF $@.d $< $B/libgram.a $(LDLIBS) -o $@
+	@$(CC) $(CFLAGS) -Igen -MMD -MP -MT $@ -MF $@.d $< $B/libgram.a $(LDLIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
 QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py)
@@ -120,7 +173,7 @@ install: all
 	install -m 644 gen/gram.h runtime/array.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 
-PACKAGES = gcc make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-numpy python3-pip
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-numpy python3-pip
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \
@@ -136,4 +189,4 @@ format:
 tidy:
 	clang-tidy --quiet $(COMMAND) $(LIBRARY) -- $(CFLAGS)
 
-.PHONY: all check test test-all demo bench install deps clean format tidy
+.PHONY: lua python shared all check test test-all demo bench install deps clean format tidy

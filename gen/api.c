@@ -100,11 +100,26 @@ static void load(gram_ctx *ctx, void *data)
     gram_compile(ctx, &kernel->build);
     kernel->layout = gram_layout_make(ctx, kernel->build.spec, kernel->build.request.real_bits);
     make_ports(ctx, kernel);
-    if (l->options->threads != 1 && kernel->build.jit != GRAM_JIT_REFERENCE) {
-        kernel->pool = gram_pool_new(l->options->threads);
-        if (!kernel->pool)
-            gram_fail(ctx, (gram_loc){0}, "out of memory");
-    }
+    kernel->threads = l->options->threads;
+    if (kernel->build.module)
+        gram_run_prepare(ctx, kernel);
+    if (gram_kernel_wake(kernel) != 0)
+        gram_fail(ctx, (gram_loc){0}, "out of memory");
+}
+
+int gram_kernel_wake(gram_kernel *kernel)
+{
+    if (kernel->pool || kernel->threads == 1 || !kernel->build.module)
+        return 0;
+    kernel->pool = gram_pool_new(kernel->threads);
+    return kernel->pool ? 0 : -1;
+}
+
+void gram_kernel_rest(gram_kernel *kernel)
+{
+    gram_pool_free(kernel->pool);
+    kernel->pool = NULL;
+    gram_run_forget(kernel);
 }
 
 static gram_kernel *kernel_new(void)
@@ -121,31 +136,44 @@ static gram_kernel *kernel_new(void)
     return kernel;
 }
 
-gram_status gram_load_text(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
-                           char *message, size_t size)
+gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options,
+                             gram_kernel **kernel, char *message, size_t size)
 {
-    static const gram_load_options defaults = {0};
-    loading l = {kernel_new(), file, text, options ? options : &defaults};
+    loading l = {kernel_new(), file, text, options};
     *kernel = NULL;
     if (!l.kernel)
         return report(GRAM_NO_MEMORY, message, size, "error: out of memory");
     if (gram_try(l.kernel->ctx, load, &l) != 0) {
         gram_status status = l.kernel->build.compiling ? GRAM_BAD_COMPILER : GRAM_BAD_SPEC;
         report(status, message, size, l.kernel->ctx->message);
-        gram_free(l.kernel);
+        gram_kernel_free(l.kernel);
         return status;
     }
     *kernel = l.kernel;
     return GRAM_OK;
 }
 
+gram_status gram_load_text(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                           char *message, size_t size)
+{
+    static const gram_load_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    return (options->store ? gram_store_load : gram_kernel_make)(file, text, options, kernel, message, size);
+}
+
 void gram_free(gram_kernel *kernel)
 {
-    if (!kernel)
-        return;
-    gram_pool_free(kernel->pool);
+    if (kernel && kernel->share)
+        gram_store_return(kernel);
+    else if (kernel)
+        gram_kernel_free(kernel);
+}
+
+void gram_kernel_free(gram_kernel *kernel)
+{
+    gram_kernel_rest(kernel);
     gram_module_free(kernel->build.module);
-    gram_run_forget(kernel);
     pthread_mutex_destroy(&kernel->lock);
     gram_ctx_free(kernel->ctx);
     free(kernel);

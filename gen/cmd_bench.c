@@ -1,5 +1,7 @@
 /* gram bench: times a spec's kernel, per back end, on random inputs. A measurement is the best of several runs, which
- * together last at least a fraction of a second. */
+ * together last at least a fraction of a second. Flops are those of the plan's products, as if nothing were skipped; the
+ * rate they are compared with is that of OpenBLAS's matrix product on this machine, measured in the same run. */
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 
 #include "cmd.h"
 #include "cmd_check.h"
+#include "plan.h"
 
 enum { DEFAULT_SIZE = 2048, MOST_RUNS = 200 };
 static const double SECONDS = 0.4;
@@ -66,15 +69,90 @@ static double best_time(gram_kernel *kernel, gram_array *inputs, gram_array *out
     return best;
 }
 
-static void print_times(const gram_cli *cli, const gram_kernel *kernel, const char *jit, double seconds, int64_t bytes)
+/* ---- flops ---- */
+
+static double step_flops(const gram_step *step, const gram_trial *t)
 {
-    gram_times t = gram_compile_times(kernel);
-    double compile = 1e3 * (t.trace + t.simplify + t.plan + t.emit + t.compile);
+    double pairs = (double)gram_dim_value(step->lanes, t->sizes) * (double)gram_dim_value(step->queries, t->sizes);
+    double inner = 0;
+    for (int k = 0; k < step->nleaves; k++)
+        inner += (double)gram_dim_value(step->leaves[k].inner, t->sizes);
+    for (int k = 0; k < step->nsums; k++)
+        inner += (double)gram_dim_value(step->sums[k].rows, t->sizes);
+    return 2 * pairs * inner * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)t->batch : 1);
+}
+
+static double plan_flops(const gram_plan *plan, const gram_trial *t)
+{
+    double flops = 0;
+    for (int k = 0; plan && k < plan->nsteps; k++)
+        flops += step_flops(plan->steps[k], t);
+    return flops;
+}
+
+/* Products of n x n matrices of one type, by OpenBLAS; a, b and c hold n n numbers each. */
+enum { MATMUL_SIZE = 2048, ROW_MAJOR = 101, NO_TRANSPOSE = 111 };
+typedef void sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+typedef void dgemm(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *,
+                   int);
+
+static void multiply(void *function, int bits, char *data)
+{
+    const int n = MATMUL_SIZE, op = NO_TRANSPOSE;
+    char *b = data + (size_t)n * n * (size_t)bits / 8, *c = b + (size_t)n * n * (size_t)bits / 8;
+    sgemm *single = NULL;
+    dgemm *twice = NULL;
+    memcpy(bits == 32 ? (void *)&single : (void *)&twice, &function, sizeof function);
+    if (single)
+        single(ROW_MAJOR, op, op, n, n, n, 1, (float *)data, n, (float *)b, n, 0, (float *)c, n);
+    else
+        twice(ROW_MAJOR, op, op, n, n, n, 1, (double *)data, n, (double *)b, n, 0, (double *)c, n);
+}
+
+/* GFLOP/s of OpenBLAS's product of two 2,048 x 2,048 matrices, the best of a few; 0 where there is no OpenBLAS. */
+static double matmul_rate(int bits, int threads)
+{
+    void *blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    void *function = blas ? dlsym(blas, bits == 32 ? "cblas_sgemm" : "cblas_dgemm") : NULL;
+    void *set_threads = blas ? dlsym(blas, "openblas_set_num_threads") : NULL;
+    char *data = function && set_threads ? calloc(3 * (size_t)MATMUL_SIZE * MATMUL_SIZE, (size_t)bits / 8) : NULL;
+    void (*set)(int);
+    double best = 0;
+    for (int i = 0; i < 4 && data; i++) {
+        memcpy(&set, &set_threads, sizeof set);
+        set(threads);
+        double start = now();
+        multiply(function, bits, data);
+        double rate = 2e-9 * MATMUL_SIZE * MATMUL_SIZE * MATMUL_SIZE / (now() - start);
+        best = rate > best ? rate : best;
+    }
+    free(data);
+    if (blas)
+        dlclose(blas);
+    return best;
+}
+
+/* ---- one back end ---- */
+
+/* A line for a person, or the JSON object of the command's contract. */
+static void print_times(const gram_cli *cli, const gram_kernel *kernel, const char *jit, double seconds,
+                        const gram_trial *t, int64_t bytes)
+{
+    gram_times times = gram_compile_times(kernel);
+    double compile = 1e3 * (times.trace + times.simplify + times.plan + times.emit + times.compile);
     int threads = kernel->pool ? gram_pool_team(kernel->pool)->threads : 1;
-    const char *format = cli->json ? "{\"spec\": \"%s\", \"jit\": \"%s\", \"threads\": %d, \"ms\": %.4f, "
-                                     "\"gbytes_s\": %.3f, \"compile_ms\": %.3f}\n"
-                                   : "%-16s %-10s %2d threads %10.3f ms %8.2f GB/s   compiled in %.2f ms\n";
-    printf(format, gram_name(kernel), jit, threads, 1e3 * seconds, 1e-9 * (double)bytes / seconds, compile);
+    double rate = 1e-9 * plan_flops(kernel->build.plan, t) / seconds, traffic = 1e-9 * (double)bytes / seconds;
+    double matmul = matmul_rate(gram_real_bits(kernel), threads);
+    if (cli->json) {
+        printf("{\"spec\": \"%s\", \"jit\": \"%s\", \"threads\": %d, \"ms\": %.4f, \"gflops\": %.3f, "
+               "\"gbytes_s\": %.3f, \"compile_ms\": %.3f, \"matmul_gflops\": %.3f}\n",
+               gram_name(kernel), jit, threads, 1e3 * seconds, rate, traffic, compile, matmul);
+        return;
+    }
+    printf("%-16s %-9s %2d threads %10.3f ms %7.1f GFLOP/s ", gram_name(kernel), jit, threads, 1e3 * seconds, rate);
+    if (matmul > 0)
+        printf("(%3.0f%% of a matmul's %.0f) ", 100 * rate / matmul, matmul);
+    printf("%6.2f GB/s   compiled in %.2f ms\n", traffic, compile);
 }
 
 static int bench_backend(const gram_cli *cli, const char *jit)
@@ -94,7 +172,8 @@ static int bench_backend(const gram_cli *cli, const char *jit)
     if (seconds < 0)
         status = gram_fault(message);
     else if (status == 0)
-        print_times(cli, kernel, jit, seconds, bytes_of(inputs, spec->ninputs) + bytes_of(outputs, spec->noutputs));
+        print_times(cli, kernel, jit, seconds, &t,
+                    bytes_of(inputs, spec->ninputs) + bytes_of(outputs, spec->noutputs));
     gram_check_free(inputs, spec->ninputs);
     gram_check_free(outputs, spec->noutputs);
     gram_free(kernel);

@@ -15,11 +15,15 @@ static const int64_t lengths[] = {0, 1, 2, 47, 48, 49, 63, 64, 65, 97, 127, 129}
 enum { NLENGTHS = sizeof lengths / sizeof lengths[0], NTRIALS = 14 };
 static const int steps[] = {1, 5, 7, 11};
 
+/* One or two tokens may give numbers that cancel to almost nothing, where few digits are left in any order of summing;
+ * so such a trial has more items, which share one norm. */
 static void trial_sizes(const gram_spec *spec, int trial, gram_trial *t)
 {
-    for (int s = 0; s < spec->nsizes; s++)
-        t->sizes[s] = lengths[(trial * steps[s % 4] + s) % NLENGTHS];
     t->batch = trial % 3 == 2 ? 2 : 1;
+    for (int s = 0; s < spec->nsizes; s++) {
+        t->sizes[s] = lengths[(trial * steps[s % 4] + s) % NLENGTHS];
+        t->batch = t->sizes[s] == 1 || t->sizes[s] == 2 ? 16 + trial % 3 : t->batch;
+    }
     t->seed = (uint64_t)trial;
 }
 
@@ -137,13 +141,15 @@ static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_tri
 
 static bool report(const char *jit, int bits, const result *r, double tolerance)
 {
-    bool ok = r->message[0] == '\0' && r->worst <= tolerance;
-    printf("%-10s f%d  %3d sizes   worst %.1e at %-24s %s\n", jit, bits, r->trials, r->worst, r->where,
-           ok ? "ok" : "FAILED");
-    if (r->message[0] != '\0')
-        printf("    %s\n", r->message);
-    else if (!ok)
+    bool ran = r->message[0] == '\0', ok = ran && r->worst <= tolerance;
+    printf("%-10s f%d  ", jit, bits);
+    if (ran)
+        printf("%3d sizes   worst %.1e at %-24s %s\n", r->trials, r->worst, r->where, ok ? "ok" : "FAILED");
+    else
+        printf("%s%s FAILED\n    %s\n", r->where[0] ? "at " : "", r->where, r->message);
+    if (ran && !ok)
         printf("    more than %.0e of the output's norm\n", tolerance);
+    fflush(stdout);
     return ok;
 }
 

@@ -33,17 +33,39 @@ const char *gram_compile_text(gram_ctx *ctx, gram_build *build, gram_text_kind k
 
 typedef struct gram_block gram_block;
 
+/* A compiled kernel's two functions; args is its args struct, slot by slot (layout.h). */
+typedef size_t gram_workspace_function(const void *args, int threads);
+typedef int gram_kernel_function(const void *args, void *workspace, const gram_team *team);
+
 struct gram_kernel {
     gram_ctx *ctx;               /* not touched by runs */
     pthread_mutex_t lock;        /* of ctx, when texts are made after loading */
     gram_build build;
     gram_layout layout;
     gram_port *inputs, *outputs;
+    gram_workspace_function *workspace;    /* NULL for the reference */
+    gram_kernel_function *run;
+    int threads;                 /* as asked for: 0 is one for each CPU */
     gram_pool *pool;             /* NULL: one thread */
     _Atomic(gram_block *) spare; /* the last run's workspace, for the next */
+    struct gram_share *share;    /* its place in a store; NULL: it is its owner's alone */
 };
 
-/* Frees the kept workspace (run.c). */
+/* api.c: a kernel of its own, whatever options->store says; freed with gram_kernel_free. */
+gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options,
+                             gram_kernel **kernel, char *message, size_t size);
+void gram_kernel_free(gram_kernel *kernel);
+/* A kernel that nobody uses gives up its threads and workspace, and gets threads again: 0, or -1 when out of memory. */
+void gram_kernel_rest(gram_kernel *kernel);
+int gram_kernel_wake(gram_kernel *kernel);
+
+/* store.c: a kernel from the options' store, and a share of it given back. */
+gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options,
+                            gram_kernel **kernel, char *message, size_t size);
+void gram_store_return(gram_kernel *kernel);
+
+/* run.c: finds the compiled functions; frees the kept workspace. */
+void gram_run_prepare(gram_ctx *ctx, gram_kernel *kernel);
 void gram_run_forget(gram_kernel *kernel);
 
 #endif

@@ -36,6 +36,7 @@ typedef enum gram_status {
 } gram_status;
 
 typedef struct gram_kernel gram_kernel;
+typedef struct gram_store gram_store;
 
 /* The value of an option("NAME", default) of the spec. */
 typedef struct gram_option {
@@ -56,7 +57,15 @@ typedef struct gram_load_options {
     int64_t max_bytes;           /* its memory: 0 is 256 MiB */
     double max_seconds;          /* its wall clock: 0 is 1 s */
     const char *command;         /* a command line for emitted text to name; NULL: none */
+    gram_store *store;           /* where kernels are kept by content; NULL: each load makes its own */
 } gram_load_options;
+
+/* Kernels kept by content: of all loads through one store that ask for the same (spec, options, and files that it may
+ * require) only the first compiles; the others share its kernel, and each gram_free gives back one share. Some that nobody
+ * uses any more are kept for the next load. Loads may come from many threads at once. NULL when out of memory. Freeing a
+ * store leaves kernels in use as they are. */
+gram_store *gram_store_new(void);
+void gram_store_free(gram_store *store);
 
 /* Makes a kernel of a spec, from a file or from a text (`file` is then its name in messages, and files it requires are
  * looked for beside it). options NULL: all defaults. On success *kernel is to be freed with gram_free. */

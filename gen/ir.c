@@ -56,6 +56,14 @@ gram_dim gram_dim_add(gram_dim a, gram_dim b)
     return a;
 }
 
+bool gram_dim_fits(gram_dim a, gram_dim b)
+{
+    bool fits = a.number <= INT32_MAX - b.number;
+    for (int s = 0; s < GRAM_SIZES; s++)
+        fits = fits && a.times[s] + b.times[s] <= UINT8_MAX;
+    return fits;
+}
+
 bool gram_dim_is_sum(gram_dim a)
 {
     int terms = a.number != 0;

@@ -32,6 +32,7 @@ bool gram_dim_equal(gram_dim a, gram_dim b);
 bool gram_dim_is(gram_dim a, int64_t n); /* the number n, known when generating */
 bool gram_dim_known(gram_dim a);         /* no runtime size in it */
 gram_dim gram_dim_add(gram_dim a, gram_dim b);
+bool gram_dim_fits(gram_dim a, gram_dim b); /* can the two be added? */
 /* "n + k", "n + 1": more than one term. */
 bool gram_dim_is_sum(gram_dim a);
 /* May the two meet in an operation? Equal ones may; a sum of sizes meets anything, and is checked when the kernel runs. */

@@ -37,15 +37,15 @@ typedef struct notation {
 } notation;
 
 static const notation infix[GRAM_OP_COUNT] = {
-    [GRAM_OP_ADD] = {" + ", BIND_SUM},       [GRAM_OP_SUB] = {" - ", BIND_SUM},
-    [GRAM_OP_MUL] = {" * ", BIND_PRODUCT},   [GRAM_OP_DIV] = {" / ", BIND_PRODUCT},
-    [GRAM_OP_FDIV] = {" // ", BIND_PRODUCT}, [GRAM_OP_FMOD] = {" % ", BIND_PRODUCT},
-    [GRAM_OP_POW] = {"^", BIND_POWER},       [GRAM_OP_IADD] = {" + ", BIND_SUM},
-    [GRAM_OP_ISUB] = {" - ", BIND_SUM},      [GRAM_OP_IMUL] = {" * ", BIND_PRODUCT},
-    [GRAM_OP_IDIV] = {" // ", BIND_PRODUCT}, [GRAM_OP_IMOD] = {" % ", BIND_PRODUCT},
+    [GRAM_OP_ADD] = {" + ", BIND_SUM},        [GRAM_OP_SUB] = {" - ", BIND_SUM},
+    [GRAM_OP_MUL] = {" * ", BIND_PRODUCT},    [GRAM_OP_DIV] = {" / ", BIND_PRODUCT},
+    [GRAM_OP_FDIV] = {" // ", BIND_PRODUCT},  [GRAM_OP_FMOD] = {" % ", BIND_PRODUCT},
+    [GRAM_OP_POW] = {"^", BIND_POWER},        [GRAM_OP_IADD] = {" + ", BIND_SUM},
+    [GRAM_OP_ISUB] = {" - ", BIND_SUM},       [GRAM_OP_IMUL] = {" * ", BIND_PRODUCT},
+    [GRAM_OP_IDIV] = {" // ", BIND_PRODUCT},  [GRAM_OP_IMOD] = {" % ", BIND_PRODUCT},
     [GRAM_OP_MATMUL] = {" * ", BIND_PRODUCT}, [GRAM_OP_AND] = {" & ", BIND_AND},
-    [GRAM_OP_OR] = {" | ", BIND_OR},         [GRAM_OP_NEG] = {"-", BIND_UNARY},
-    [GRAM_OP_INEG] = {"-", BIND_UNARY},      [GRAM_OP_NOT] = {"~", BIND_UNARY},
+    [GRAM_OP_OR] = {" | ", BIND_OR},          [GRAM_OP_NEG] = {"-", BIND_UNARY},
+    [GRAM_OP_INEG] = {"-", BIND_UNARY},       [GRAM_OP_NOT] = {"~", BIND_UNARY},
 };
 
 typedef struct printer {
@@ -150,12 +150,14 @@ static void put_call(printer *p, const gram_node *node)
 }
 
 static void (*const forms[GRAM_OP_COUNT])(printer *p, const gram_node *node) = {
-    [GRAM_OP_INPUT] = put_input,       [GRAM_OP_NUMBER] = put_number,     [GRAM_OP_SIZE] = put_size,
-    [GRAM_OP_ROW] = put_index,         [GRAM_OP_COL] = put_index,         [GRAM_OP_HEAD] = put_index,
-    [GRAM_OP_BATCH] = put_index,       [GRAM_OP_EXPAND] = put_operand,    [GRAM_OP_REAL] = put_operand,
-    [GRAM_OP_KEEP] = put_keep,         [GRAM_OP_GATHER] = put_gather,     [GRAM_OP_TRANSPOSE] = put_transpose,
-    [GRAM_OP_ROWS] = put_rows,         [GRAM_OP_HEAD_AT] = put_head_at,   [GRAM_OP_IDENTITY] = put_identity,
-    [GRAM_OP_SPLIT_HEADS] = put_split_heads,
+    [GRAM_OP_INPUT] = put_input,       [GRAM_OP_NUMBER] = put_number,
+    [GRAM_OP_SIZE] = put_size,         [GRAM_OP_ROW] = put_index,
+    [GRAM_OP_COL] = put_index,         [GRAM_OP_HEAD] = put_index,
+    [GRAM_OP_BATCH] = put_index,       [GRAM_OP_EXPAND] = put_operand,
+    [GRAM_OP_REAL] = put_operand,      [GRAM_OP_KEEP] = put_keep,
+    [GRAM_OP_GATHER] = put_gather,     [GRAM_OP_TRANSPOSE] = put_transpose,
+    [GRAM_OP_ROWS] = put_rows,         [GRAM_OP_HEAD_AT] = put_head_at,
+    [GRAM_OP_IDENTITY] = put_identity, [GRAM_OP_SPLIT_HEADS] = put_split_heads,
 };
 
 /* `*` between two full matrices is their product in a spec: an entrywise one is written hadamard. */

@@ -1,6 +1,6 @@
--- Tables that remember the order in which their keys came, so that pairs is the same on every run. Lua's own tables forget
--- it, so a spec's text is prepared before it runs: every constructor {...} becomes _TABLE({...}, "its named keys"), and
--- _TABLE gives the table a metatable that notes each new key. Lines stay where they are.
+-- Tables that remember the order in which their keys came, so that pairs is the same on every run. Lua's own tables
+-- forget it, so a spec's text is prepared before it runs: every constructor {...} becomes _TABLE({...}, "its named
+-- keys"), and _TABLE gives the table a metatable that notes each new key. Lines stay where they are.
 -- Given Lua's own globals and charge(steps).
 local host, tools = ...
 local find, sub = host.string.find, host.string.sub
@@ -24,7 +24,8 @@ local remembering = {
     end,
 }
 
--- Keys whose coming was not seen ({[k] = v}) are put in order: numbers, texts, then matrices and tables as they were made.
+-- Keys whose coming was not seen ({[k] = v}) are put in order: numbers, texts, then matrices and tables as they were
+-- made.
 local ranks = { number = 1, string = 2, boolean = 3, userdata = 4, table = 5 }
 local made = 0
 
@@ -108,8 +109,8 @@ end
 -- ---- preparing a text ----
 
 local words = {}
-for word in host.string.gmatch([[and break do else elseif end false for function goto if in local nil not or repeat return
-    then true until while]], "%S+") do words[word] = true end
+for word in host.string.gmatch([[and break do else elseif end false for function goto if in local nil not or repeat
+    return then true until while]], "%S+") do words[word] = true end
 
 -- The end of the token at `at`, and its kind: "space", "name", "word", "text" or "other".
 local function token_end(text, at)

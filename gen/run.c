@@ -19,9 +19,6 @@ typedef union slot {
     int64_t number;
 } slot;
 
-typedef size_t workspace_function(const void *args, int threads);
-typedef int kernel_function(const void *args, void *workspace, const gram_team *team);
-
 /* One call of gram_run or gram_run_workspace. */
 typedef struct run {
     gram_kernel *kernel;
@@ -96,6 +93,12 @@ static gram_function *entry(gram_ctx *ctx, const gram_kernel *kernel, const char
     return function;
 }
 
+void gram_run_prepare(gram_ctx *ctx, gram_kernel *kernel)
+{
+    kernel->workspace = (gram_workspace_function *)entry(ctx, kernel, "_workspace");
+    kernel->run = (gram_kernel_function *)entry(ctx, kernel, "");
+}
+
 /* The error codes of emitted C (templates/header.h.in). */
 static const char *refusal(int code)
 {
@@ -111,13 +114,13 @@ static void run_compiled(gram_ctx *ctx, run *r)
     slot *args = gram_alloc(ctx, (size_t)kernel->layout.nwords * sizeof(slot));
     for (int i = 0; i < kernel->layout.nslots; i++)
         fill_slot(&r->binding, &kernel->layout.slots[i], args + kernel->layout.slots[i].word);
-    r->workspace = ((workspace_function *)entry(ctx, kernel, "_workspace"))(args, team ? team->threads : 1);
+    r->workspace = kernel->workspace(args, team ? team->threads : 1);
     if (r->only_workspace)
         return;
     r->block = take_block(kernel, r->workspace);
     if (!r->block)
         gram_fail(ctx, (gram_loc){0}, "out of memory for a workspace of %zu bytes", r->workspace);
-    int code = ((kernel_function *)entry(ctx, kernel, ""))(args, r->block + 1, team);
+    int code = kernel->run(args, r->block + 1, team);
     if (code != 0)
         gram_fail(ctx, (gram_loc){0}, "%s: %s", kernel->build.spec->name, refusal(code));
 }

@@ -277,7 +277,7 @@ static int explain(lua_State *lua)
 {
     gram_tracer *t = gram_tracer_of(lua);
     t->failure_at = gram_here(t);
-    const char *text = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
+    const char *text = lua_isstring(lua, -1) ? lua_tostring(lua, -1) : NULL;
     while (text && strip_position(t, &text, &t->failure_at))
         ;
     if (text)
@@ -398,7 +398,8 @@ static int make_globals(gram_tracer *t, lua_State *lua)
     lua_pushvalue(lua, 1);
     lua_pushvalue(lua, 2);
     lua_call(lua, 3, 1);
-    for (const char *const *library = (const char *const[]){LUA_STRLIBNAME, LUA_TABLIBNAME, NULL}; *library; library++) {
+    for (const char *const *library = (const char *const[]){LUA_STRLIBNAME, LUA_TABLIBNAME, NULL}; *library;
+         library++) {
         lua_getfield(lua, -1, *library);
         gram_wrap_functions(lua);
         lua_pop(lua, 1);

@@ -1,6 +1,6 @@
--- The part of Lua that a spec sees. What Lua's library does in C without a budget is done here in Lua, where every step
--- is counted: matching (a pattern with nested repeats never ends), moving and sorting. What would differ from run to run
--- is made to agree: the order of pairs (order.lua), of equal elements in sort, addresses in texts.
+-- The part of Lua that a spec sees. What Lua's library does in C without a budget is done here in Lua, where every
+-- step is counted: matching (a pattern with nested repeats never ends), moving and sorting. What would differ from run
+-- to run is made to agree: the order of pairs (order.lua), of equal elements in sort, addresses in texts.
 -- Given Lua's own globals, charge(steps), and order.lua's functions; returns the globals of a spec.
 local host, tools, order = ...
 local charge = tools.charge
@@ -14,10 +14,10 @@ local function subset(library, names)
 end
 
 local env = subset(host, "assert error ipairs rawequal rawget rawlen select tonumber type")
-env.math = subset(host.math, [[abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf
-    pi rad sin sqrt tan tointeger type ult]])
+env.math = subset(host.math, [[abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger
+    modf pi rad sin sqrt tan tointeger type ult]])
 env.string = subset(host.string, "char len lower reverse upper sub")
-env.table = subset(host.table, "concat pack")
+env.table = subset(host.table, "pack")
 
 -- ---- text ----
 
@@ -124,6 +124,7 @@ local function matcher(subject, pattern)
 
     local function back_reference(s, p, k)
         if k < 1 or k > level or lengths[k] == OPEN then error("invalid capture index", 0) end
+        if lengths[k] == POSITION then return nil end
         local text = sub(subject, starts[k], starts[k] + lengths[k] - 1)
         if sub(subject, s, s + #text - 1) == text then return match(s + #text, p) end
     end
@@ -233,6 +234,7 @@ function env.string.find(s, pattern, init, is_plain)
     texts("find", s, pattern)
     init = start_of(s, init)
     if init > #s + 1 then return nil end
+    is_plain = is_plain or not host.string.find(pattern, "[%^%$%*%+%?%.%(%[%%%-]")
     if is_plain then return find_plain(s, pattern, init) end
     local start, finish, captures = search(s, pattern, init)
     if not start then return nil end
@@ -319,6 +321,11 @@ function env.table.unpack(list, i, j)
     i, j = i or 1, j or #list
     charge(j - i)
     return host.table.unpack(list, i, j)
+end
+
+function env.table.concat(list, separator, i, j)
+    charge(rawlen(list))
+    return host.table.concat(list, separator, i, j)
 end
 
 function env.table.move(from, first, last, at, to)

@@ -72,10 +72,7 @@ static gram_dim broadcast(const rule *r, int k, int l, gram_dim a, gram_dim b)
 
 static gram_dim sum_of_dims(const rule *r, gram_dim a, gram_dim b)
 {
-    bool fits = a.number <= INT32_MAX - b.number;
-    for (int s = 0; s < GRAM_SIZES; s++)
-        fits = fits && a.times[s] + b.times[s] <= UINT8_MAX;
-    if (!fits)
+    if (!gram_dim_fits(a, b))
         FAIL(r, "%s plus %s is too large a size", dim_text(r, a), dim_text(r, b));
     return gram_dim_add(a, b);
 }
@@ -173,9 +170,18 @@ static void gather(const rule *r)
 
 /* ---- products, distances, sums ---- */
 
+/* The shape of K, where K:t() is the factor: the expression beside it shows that it is turned. */
+static const char *factor_text(const rule *r, const gram_node *node)
+{
+    return gram_shape_text(r->ctx, node->op == GRAM_OP_TRANSPOSE ? node->args[0] : node);
+}
+
 static void matmul(const rule *r)
 {
     gram_node *a = operand(r, 0), *b = operand(r, 1);
+    if (!gram_dim_meets(a->cols, b->rows))
+        FAIL(r, "%s times %s: inner sizes %s and %s differ", factor_text(r, a), factor_text(r, b), dim_text(r, a->cols),
+             dim_text(r, b->rows));
     meet(r, 0, 1, a->cols, b->rows, "times", "inner sizes");
     set(r, GRAM_REAL, a->rows, b->cols);
 }

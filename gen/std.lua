@@ -51,7 +51,8 @@ local function check_options(options, what, names)
 end
 
 local function no_more(what, ...)
-    if select("#", ...) > 0 and (...) ~= nil then fail(what .. ": the argument " .. core.describe((...)) .. " is one too many") end
+    local extra = ...
+    if extra ~= nil then fail(what .. ": the argument " .. core.describe(extra) .. " is one too many") end
 end
 
 -- ---- scalars ----
@@ -88,7 +89,8 @@ function env.sum(A, ...)
 end
 
 function env.softmax(A, options)
-    if check_options(options, "softmax", { sink = true }).sink ~= nil then fail("softmax: a sink is not available yet") end
+    local sink = check_options(options, "softmax", { sink = true }).sink
+    if sink ~= nil then fail("softmax: a sink is not available yet") end
     return node("softmax", nil, A)
 end
 
@@ -121,7 +123,9 @@ function env.rows(A, from, count)
 end
 
 function env.stack_heads(list)
-    if type(list) ~= "table" or #list == 0 then fail("stack_heads expects a list of matrices, got " .. core.describe(list)) end
+    if type(list) ~= "table" or #list == 0 then
+        fail("stack_heads expects a list of matrices, got " .. core.describe(list))
+    end
     return node("stack_heads", nil, unpack(list))
 end
 
@@ -299,8 +303,8 @@ function env.softcap(c)
     return function(s) return c * tanh(s / c) end
 end
 
--- Press, Smith and Lewis 2022: -slope |i - j|, the slopes a geometric row; for H no power of 2, as the authors do it, those
--- of the power below and then every second of the power above.
+-- Press, Smith and Lewis 2022: -slope |i - j|, the slopes a geometric row; for H no power of 2, as the authors do it,
+-- those of the power below and then every second of the power above.
 function env.alibi(heads)
     check_whole(heads, 1, "alibi")
     local power = 1
@@ -366,8 +370,8 @@ local coefficient_options = { [1] = true, order = true, kernel = true, sigma = t
     gamma = true, degree = true, c = true }
 
 -- coefficient { Y, order = K, kernel = "inner", sigma = softmax, heads = H }: g = sigma(kernel(Y, B)) with
--- B = W1 Y Y' W2 Y ... Y' W(K/2) Y, so that inner gives a term of order K of eq. (3.2). Declares the weights, each k x k;
--- `weights` names them otherwise than W. Without sigma, g is the kernel itself.
+-- B = W1 Y Y' W2 Y ... Y' W(K/2) Y, so that inner gives a term of order K of eq. (3.2). Declares the weights, each
+-- k x k; `weights` names them otherwise than W. Without sigma, g is the kernel itself.
 function env.coefficient(options)
     check_options(options, "coefficient", coefficient_options)
     local Y = check_matrix(options and options[1], "coefficient")
@@ -375,7 +379,8 @@ function env.coefficient(options)
     local kernel = pair_kernels[options.kernel or "inner"]
     if order % 2 ~= 0 then fail("coefficient: order is even, not " .. order) end
     if not kernel then
-        fail("coefficient: kernel is inner, cosine, rbf, laplace, student or poly, not " .. core.describe(options.kernel))
+        fail("coefficient: kernel is inner, cosine, rbf, laplace, student or poly, not "
+            .. core.describe(options.kernel))
     end
     local W, B = {}, Y
     for term = 1, order // 2 do
@@ -388,8 +393,8 @@ function env.coefficient(options)
     return sigma == env.softmax and sigma(A) or map(check_function(sigma, "coefficient: sigma"), A)
 end
 
--- The sum over k of psi(yk, yi, yj), k neither i nor j, as row i and column j; psi may look at yi or at yj, not at both. It is
--- the sum over k other than the one looked at, less the term of the other.
+-- The sum over k of psi(yk, yi, yj), k neither i nor j, as row i and column j; psi may look at yi or at yj, not at
+-- both. It is the sum over k other than the one looked at, less the term of the other.
 local function pair_sums(psi, Y)
     local function sums(F)
         return node("sum", nil, keep(function(k, i) return ne(k, i) end, F))

@@ -57,6 +57,7 @@ static int require(gram_tracer *t, lua_State *lua)
             gram_fail(t->ctx, gram_here(t), "require: %s requires itself", path);
     const char *text = read_file(t, path);
     t->files[t->nfiles++] = path;
+    t->spec->text = gram_format(t->ctx, "%s%s", t->spec->text, text);
     gram_sandbox_load(t, path, text);
     if (lua_isnil(lua, -1))
         lua_pushboolean(lua, 1);
@@ -73,8 +74,10 @@ static const gram_binding require_binding[] = {{"require", require}, {NULL, NULL
 /* std.lua is given the functions of C and the globals of the spec, to which it adds the language. */
 static void open_language(gram_tracer *t, lua_State *lua)
 {
-    static const gram_binding *const bindings[] = {gram_matrix_bindings, gram_formula_bindings, gram_declare_bindings};
+    static const gram_binding *const bindings[] = {gram_matrix_bindings, gram_formula_bindings, gram_declare_bindings,
+                                                   gram_kernel_bindings};
     gram_value_open(t);
+    gram_matrix_open(t);
     gram_formula_open(t);
     if (luaL_loadbufferx(lua, gram_std_lua, strlen(gram_std_lua), "=std", "t") != LUA_OK)
         lua_error(lua);

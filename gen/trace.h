@@ -2,10 +2,11 @@
  *
  *   sandbox.c         the Lua state: limits, what a spec may call, where an error is
  *   trace.c           the pass: runs the spec, gives back the graph
- *   trace_value.c     matrices and symbols in Lua: operators, scalar functions, reading an entry
- *   trace_matrix.c    what std.lua makes matrices with
+ *   trace_value.c     matrices and symbols in Lua: operators, scalar functions
+ *   trace_matrix.c    what std.lua makes matrices with; reading an entry
  *   trace_formula.c   map, keep, pairs_of: calling a formula with symbols; symbols that Lua swallowed
- *   trace_declare.c   inputs, sizes, options, kernel
+ *   trace_declare.c   inputs, sizes, options
+ *   trace_kernel.c    kernel
  *   sandbox.lua       the part of Lua's library that needs a budget, in Lua
  *   order.lua         tables that remember the order of their keys
  *   std.lua           the language's own library */
@@ -27,9 +28,9 @@ typedef struct gram_symbol_entry {
 /* A call of a spec's function with symbols. */
 typedef struct gram_formula {
     struct gram_formula *outer;
-    int id;                       /* above 0, never given twice */
+    int id; /* above 0, never given twice */
     int count, capacity;
-    gram_symbol_entry *entries;   /* in order of making */
+    gram_symbol_entry *entries; /* in order of making */
 } gram_formula;
 
 /* What Lua holds as a matrix, a symbol (an entry inside a formula) or a token (a column inside pairs_of). */
@@ -37,10 +38,10 @@ typedef enum gram_flavour { GRAM_MATRIX_VALUE, GRAM_SYMBOL, GRAM_TOKEN } gram_fl
 typedef struct gram_value {
     gram_flavour flavour;
     gram_node *node;
-    int formula;                  /* the formula that a symbol belongs to; 0 for matrices */
-    int entry;                    /* in that formula; -1: an argument */
-    int serial;                   /* in order of making */
-    bool key;                     /* a token: z, of the rows, rather than x, of the columns */
+    int formula; /* the formula that a symbol belongs to; 0 for matrices */
+    int entry; /* in that formula; -1: an argument */
+    int serial; /* in order of making */
+    bool key; /* a token: z, of the rows, rather than x, of the columns */
 } gram_value;
 
 enum { GRAM_SPEC_FILES = 64 };
@@ -49,24 +50,24 @@ typedef struct gram_tracer {
     const gram_request *request;
     gram_spec *spec;
     lua_State *lua;
-    gram_formula *formula;        /* the one running, or NULL */
-    int formulas, values;         /* made so far */
+    gram_formula *formula; /* the one running, or NULL */
+    int formulas, values; /* made so far */
     int ninputs_capacity;
     bool *setting_used;
     gram_loc size_at[GRAM_SIZES]; /* where each size was named first */
-    bool mentions_or;             /* a file of the spec has the word */
-    bool shadow;                  /* a formula is run again, its predicates being false: trace_formula.c */
+    bool mentions_or; /* a file of the spec has the word */
+    bool shadow; /* a formula is run again, its predicates being false: trace_formula.c */
     bool made_kernel;
-    int nfiles;                   /* the spec and what it requires */
+    int nfiles; /* the spec and what it requires */
     const char *files[GRAM_SPEC_FILES];
     /* limits */
-    int64_t steps, due;           /* taken so far; before the next look at the clock */
+    int64_t steps, due; /* taken so far; before the next look at the clock */
     int64_t max_steps, max_bytes, bytes;
     double max_seconds, deadline;
-    int line;                     /* of the spec, last seen while a formula ran */
-    const char *exhausted;        /* what ran out, or NULL */
+    int line; /* of the spec, last seen while a formula ran */
+    const char *exhausted; /* what ran out, or NULL */
     gram_loc exhausted_at;
-    char failure[1024];           /* the error that ended the spec, and where */
+    char failure[1024]; /* the error that ended the spec, and where */
     gram_loc failure_at;
 } gram_tracer;
 
@@ -119,7 +120,25 @@ gram_node *gram_as_type(gram_tracer *t, gram_node *node, gram_type type);
 /* "a matrix of 64 x n", "nil", "the string \"n\"": what is there, for a message. */
 const char *gram_describe(gram_tracer *t, int index);
 
+/* An operand of a scalar operation: a plain number (node NULL), a matrix or a symbol. */
+typedef struct gram_operand {
+    gram_node *node;
+    double number;
+    bool integer, symbol;
+    int entry;
+} gram_operand;
+bool gram_is_one_by_one(const gram_node *node);
+/* What is at stack position index; fails, naming `what` is being done, where it is none. */
+gram_operand gram_read_operand(gram_tracer *t, int index, const char *what);
+/* The operand as a node of the type that an operation's letter (R, I, B) asks for. */
+gram_node *gram_operand_node(gram_tracer *t, const gram_operand *o, char letter);
+/* In a formula a whole matrix has no meaning; one number may be used as it is. */
+void gram_refuse_bare_matrices(gram_tracer *t, const gram_operand *operands, int n);
+/* Pushes what was computed from operands: a symbol where one is among them, and every predicate of a formula. */
+int gram_push_result(gram_tracer *t, gram_node *node, const gram_operand *operands, int n);
+
 /* trace_matrix.c */
+void gram_matrix_open(gram_tracer *t);
 extern const gram_binding gram_matrix_bindings[];
 
 /* trace_formula.c */
@@ -132,8 +151,20 @@ extern const gram_binding gram_declare_bindings[];
 gram_dim gram_check_dim(gram_tracer *t, int index, const char *what);
 /* A whole number from low to high; fails naming `what`. */
 int64_t gram_check_integer(gram_tracer *t, int index, int64_t low, int64_t high, const char *what);
+/* Is the name among these words, each between spaces? */
+bool gram_is_listed(const char *words, const char *name);
+/* The C name at stack position index; fails for no name, and for C's and C++'s own. */
+const char *gram_check_name(gram_tracer *t, int index, const char *what);
+const gram_input *gram_find_input(const gram_spec *spec, const char *name);
+/* What a name already means, or NULL. */
+const char *gram_meaning(gram_tracer *t, const char *name);
+/* Fails where the name means something already. */
+void gram_claim_name(gram_tracer *t, const char *name, const char *what);
 /* The checks that can only be made when the spec has ended. */
 void gram_declare_finish(gram_tracer *t);
+
+/* trace_kernel.c */
+extern const gram_binding gram_kernel_bindings[];
 
 extern const char gram_std_lua[], gram_sandbox_lua[], gram_order_lua[];
 

@@ -1,9 +1,8 @@
-/* What a spec declares: inputs, runtime sizes, options, and at its end the kernel. Names of all of them become members of
- * one C struct, so they share one space. */
+/* What a spec declares: inputs, runtime sizes and options. The names of inputs, outputs and sizes become members of one C
+ * struct, so they share one space. */
 #include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "trace.h"
@@ -15,14 +14,18 @@ enum { MOST_HEADS = 4096, MOST_INPUTS = 4096 };
 /* Of C and of C++, in whose headers the names stand too. */
 static const char keywords[] =
     " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const consteval "
-    "constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do double dynamic_cast "
-    "else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not "
-    "not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return short "
-    "signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef typeid "
+    "constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do double "
+    "dynamic_cast "
+    "else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept "
+    "not "
+    "not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return "
+    "short "
+    "signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef "
+    "typeid "
     "typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq NULL NAN INFINITY errno stdin "
     "stdout stderr EOF ";
 
-static bool is_listed(const char *words, const char *name)
+bool gram_is_listed(const char *words, const char *name)
 {
     size_t length = strlen(name);
     for (const char *at = strstr(words, name); at; at = strstr(at + 1, name))
@@ -39,20 +42,21 @@ static bool is_identifier(const char *name)
     return *name && !*rest && !isdigit((unsigned char)*name) && rest - name < 64;
 }
 
-static const char *check_name(gram_tracer *t, int index, const char *what)
+const char *gram_check_name(gram_tracer *t, int index, const char *what)
 {
     size_t length = 0;
     const char *name = lua_type(t->lua, index) == LUA_TSTRING ? lua_tolstring(t->lua, index, &length) : NULL;
     if (!name)
         gram_fail(t->ctx, gram_here(t), "%s expects a name, got %s", what, gram_describe(t, index));
     if (length != strlen(name) || !is_identifier(name))
-        gram_fail(t->ctx, gram_here(t), "%s: \"%.100s\" is no name: letters, digits and _, at most 63, as in C", what, name);
-    if (is_listed(keywords, name) || name[0] == '_')
+        gram_fail(t->ctx, gram_here(t), "%s: \"%.100s\" is no name: letters, digits and _, at most 63, as in C", what,
+                  name);
+    if (gram_is_listed(keywords, name) || name[0] == '_')
         gram_fail(t->ctx, gram_here(t), "%s: the name %s is reserved in C or C++", what, name);
     return gram_strdup(t->ctx, name);
 }
 
-static const gram_input *find_input(const gram_spec *spec, const char *name)
+const gram_input *gram_find_input(const gram_spec *spec, const char *name)
 {
     for (int k = 0; k < spec->ninputs; k++)
         if (strcmp(spec->inputs[k]->name, name) == 0)
@@ -68,10 +72,9 @@ static int find_size(const gram_spec *spec, const char *name)
     return -1;
 }
 
-/* What a name already means, or NULL. */
-static const char *meaning(gram_tracer *t, const char *name)
+const char *gram_meaning(gram_tracer *t, const char *name)
 {
-    const gram_input *input = find_input(t->spec, name);
+    const gram_input *input = gram_find_input(t->spec, name);
     if (input)
         return gram_format(t->ctx, "the input of line %d", input->loc.line);
     if (find_size(t->spec, name) >= 0)
@@ -79,9 +82,9 @@ static const char *meaning(gram_tracer *t, const char *name)
     return strcmp(name, "batch") == 0 ? "the number of batch items" : NULL;
 }
 
-static void claim_name(gram_tracer *t, const char *name, const char *what)
+void gram_claim_name(gram_tracer *t, const char *name, const char *what)
 {
-    const char *other = meaning(t, name);
+    const char *other = gram_meaning(t, name);
     if (other)
         gram_fail(t->ctx, gram_here(t), "%s %s: the name is already %s", what, name, other);
 }
@@ -100,12 +103,12 @@ int64_t gram_check_integer(gram_tracer *t, int index, int64_t low, int64_t high,
 
 static gram_dim named_size(gram_tracer *t, int index, const char *what)
 {
-    const char *name = check_name(t, index, what);
+    const char *name = gram_check_name(t, index, what);
     gram_spec *spec = t->spec;
     int s = find_size(spec, name);
     if (s >= 0)
         return gram_dim_size(s);
-    claim_name(t, name, "the size");
+    gram_claim_name(t, name, "the size");
     if (spec->nsizes == GRAM_SIZES)
         gram_fail(t->ctx, gram_here(t), "%s: more than %d runtime sizes", what, GRAM_SIZES);
     spec->sizes[spec->nsizes] = name;
@@ -121,7 +124,8 @@ static bool node_dim(const gram_node *node, gram_dim *dim)
         *dim = node->op == GRAM_OP_SIZE ? node->dim : gram_dim_number((int64_t)node->number);
         return node->op == GRAM_OP_SIZE || (node->number >= 0 && node->number == floor(node->number));
     }
-    if (node->op != GRAM_OP_IADD || !node_dim(node->args[0], dim) || !node_dim(node->args[1], &other))
+    if (node->op != GRAM_OP_IADD || !node_dim(node->args[0], dim) || !node_dim(node->args[1], &other) ||
+        !gram_dim_fits(*dim, other))
         return false;
     *dim = gram_dim_add(*dim, other);
     return true;
@@ -145,7 +149,7 @@ gram_dim gram_check_dim(gram_tracer *t, int index, const char *what)
 typedef struct kind_row {
     const char *name;
     gram_kind kind;
-    int sizes;                    /* how many follow the name */
+    int sizes; /* how many follow the name */
     bool batched;
     const char *options;
 } kind_row;
@@ -213,9 +217,9 @@ static void read_option(gram_tracer *t, gram_input *input, const kind_row *kind,
 {
     if (strcmp(name, "ragged") == 0)
         gram_fail(t->ctx, gram_here(t), "%s: ragged is not available yet", what);
-    if (!is_listed(kind->options, name))
-        gram_fail(t->ctx, gram_here(t), "%s has no option %s: there are%.*s", what, name, (int)strlen(kind->options) - 1,
-                  kind->options);
+    if (!gram_is_listed(kind->options, name))
+        gram_fail(t->ctx, gram_here(t), "%s has no option %s: there are%.*s", what, name,
+                  (int)strlen(kind->options) - 1, kind->options);
     for (const option_row *row = options; row->name; row++)
         if (strcmp(row->name, name) == 0)
             row->read(t, input, what);
@@ -250,8 +254,12 @@ static gram_node *input_node(gram_tracer *t, gram_input *input)
         gram_fail(t->ctx, gram_here(t), "more than %d inputs", MOST_INPUTS);
     input->index = spec->ninputs;
     spec->inputs[spec->ninputs++] = input;
-    gram_node like = {.type = holds_integers(input->kind) ? GRAM_INT : GRAM_REAL, .rows = input->rows,
-                      .cols = input->cols, .heads = input->heads, .batched = input->batched, .input = input};
+    gram_node like = {.type = holds_integers(input->kind) ? GRAM_INT : GRAM_REAL,
+                      .rows = input->rows,
+                      .cols = input->cols,
+                      .heads = input->heads,
+                      .batched = input->batched,
+                      .input = input};
     return gram_node_make(t->ctx, input->loc, GRAM_OP_INPUT, 0, NULL, &like);
 }
 
@@ -272,24 +280,33 @@ static const kind_row *find_kind(gram_tracer *t, const char *name)
     return pairs ? row + 1 : row;
 }
 
+static bool is_computed(gram_dim dim)
+{
+    return gram_dim_is_sum(dim) && !gram_dim_known(dim);
+}
+
 /* declare(kind, name, sizes ..., options): the input as a matrix. */
 static int declare(gram_tracer *t, lua_State *lua)
 {
     const kind_row *kind = find_kind(t, luaL_checkstring(lua, 1));
     gram_input *input = gram_alloc(t->ctx, sizeof *input);
     lua_settop(lua, 3 + kind->sizes);
-    *input = (gram_input){.name = check_name(t, 2, kind->name), .kind = kind->kind, .batched = kind->batched,
-                          .rows = gram_dim_number(1), .cols = gram_dim_number(1), .loc = gram_here(t)};
+    *input = (gram_input){.name = gram_check_name(t, 2, kind->name),
+                          .kind = kind->kind,
+                          .batched = kind->batched,
+                          .rows = gram_dim_number(1),
+                          .cols = gram_dim_number(1),
+                          .loc = gram_here(t)};
     const char *what = gram_format(t->ctx, "%s %s", kind->name, input->name);
-    claim_name(t, input->name, kind->name);
+    gram_claim_name(t, input->name, kind->name);
     if (kind->sizes > 0)
         input->rows = gram_check_dim(t, 3, what);
     if (kind->sizes > 1)
         input->cols = gram_check_dim(t, 4, what);
-    if (gram_dim_is_sum(input->rows) && !gram_dim_known(input->rows))
+    if (is_computed(input->rows) || is_computed(input->cols))
         gram_fail(t->ctx, gram_here(t), "%s: the size of an input is a number or one name", what);
     read_options(t, 3 + kind->sizes, input, kind, what);
-    claim_name(t, input->name, kind->name); /* its own sizes may have taken the name */
+    gram_claim_name(t, input->name, kind->name); /* its own sizes may have taken the name */
     count_parameters(t->spec, input);
     gram_push_matrix(t, input_node(t, input));
     return 1;
@@ -313,8 +330,8 @@ static int option(gram_tracer *t, lua_State *lua)
 {
     const char *name = lua_type(lua, 1) == LUA_TSTRING ? lua_tostring(lua, 1) : NULL;
     if (!name || lua_type(lua, 2) != LUA_TNUMBER)
-        gram_fail(t->ctx, gram_here(t), "option expects a name and a default number, got %s and %s", gram_describe(t, 1),
-                  gram_describe(t, 2));
+        gram_fail(t->ctx, gram_here(t), "option expects a name and a default number, got %s and %s",
+                  gram_describe(t, 1), gram_describe(t, 2));
     const gram_setting *setting = find_setting(t, name);
     if (!setting)
         return lua_pushvalue(lua, 2), 1;
@@ -323,145 +340,6 @@ static int option(gram_tracer *t, lua_State *lua)
         lua_pushinteger(lua, (lua_Integer)setting->value);
     else
         lua_pushnumber(lua, setting->value);
-    return 1;
-}
-
-/* ---- the kernel ---- */
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const gram_output *)a)->name, ((const gram_output *)b)->name);
-}
-
-static gram_output read_output(gram_tracer *t)
-{
-    const char *name = check_name(t, -2, "an output");
-    const char *what = gram_format(t->ctx, "the output %s", name);
-    claim_name(t, name, "the output");
-    return (gram_output){.name = name, .node = gram_as_type(t, gram_check_matrix(t, -1, what), GRAM_REAL)};
-}
-
-static void read_outputs(gram_tracer *t, lua_State *lua, int index)
-{
-    int n = 0;
-    if (!lua_istable(lua, index))
-        gram_fail(t->ctx, gram_here(t), "kernel expects a table of outputs, { O = ... }, got %s", gram_describe(t, index));
-    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1))
-        n++;
-    if (n == 0)
-        gram_fail(t->ctx, gram_here(t), "kernel: there are no outputs");
-    gram_spec *spec = t->spec;
-    spec->outputs = gram_alloc(t->ctx, (size_t)n * sizeof *spec->outputs);
-    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1))
-        spec->outputs[spec->noutputs++] = read_output(t);
-    qsort(spec->outputs, (size_t)n, sizeof *spec->outputs, by_name);
-}
-
-/* The list of inputs' names at the top of the stack. */
-static int read_names(gram_tracer *t, lua_State *lua, const char *what, const char ***names)
-{
-    if (!lua_istable(lua, -1))
-        gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s is a list of inputs' names, not %s", what, gram_describe(t, -1));
-    int n = (int)lua_rawlen(lua, -1);
-    *names = gram_alloc(t->ctx, (size_t)n * sizeof **names + 1);
-    for (int k = 0; k < n; k++) {
-        lua_rawgeti(lua, -1, k + 1);
-        const char *name = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
-        const gram_input *input = name ? find_input(t->spec, name) : NULL;
-        if (!input)
-            gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s: %s is no input", what, gram_describe(t, -1));
-        (*names)[k] = input->name;
-        lua_pop(lua, 1);
-    }
-    return n;
-}
-
-static void read_symmetry(gram_tracer *t, lua_State *lua)
-{
-    gram_spec *spec = t->spec;
-    if (!lua_istable(lua, -1))
-        gram_fail(t->ctx, gram_here(t), "kernel: symmetry is a table, not %s", gram_describe(t, -1));
-    int index = lua_gettop(lua);
-    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1)) {
-        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
-        if (strcmp(name, "orthogonal") == 0)
-            spec->northogonal = read_names(t, lua, name, &spec->orthogonal);
-        else if (strcmp(name, "permutation") == 0)
-            spec->npermutation = read_names(t, lua, name, &spec->permutation);
-        else
-            gram_fail(t->ctx, gram_here(t), "kernel: symmetry is orthogonal or permutation, not %s", gram_describe(t, -2));
-    }
-}
-
-static void read_tolerance(gram_tracer *t, lua_State *lua)
-{
-    double tolerance = lua_type(lua, -1) == LUA_TNUMBER ? lua_tonumber(lua, -1) : 0;
-    if (!(tolerance > 0 && tolerance < 1))
-        gram_fail(t->ctx, gram_here(t), "kernel: tolerance is a number between 0 and 1, not %s", gram_describe(t, -1));
-    t->spec->tolerance = tolerance;
-}
-
-static void read_doc(gram_tracer *t, lua_State *lua)
-{
-    if (lua_type(lua, -1) != LUA_TSTRING)
-        gram_fail(t->ctx, gram_here(t), "kernel: doc is a text, not %s", gram_describe(t, -1));
-    t->spec->doc = gram_strdup(t->ctx, lua_tostring(lua, -1));
-}
-
-static void not_available(gram_tracer *t, lua_State *lua)
-{
-    gram_fail(t->ctx, gram_here(t), "kernel: %s is not available yet", lua_tostring(lua, -2));
-}
-
-static const struct {
-    const char *name;
-    void (*read)(gram_tracer *t, lua_State *lua); /* the value is on top of the stack, its name below */
-} kernel_options[] = {
-    {"symmetry", read_symmetry}, {"tolerance", read_tolerance}, {"doc", read_doc},
-    {"grad", not_available},     {"inplace", not_available},
-};
-
-static void read_kernel_option(gram_tracer *t, lua_State *lua)
-{
-    const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
-    for (size_t k = 0; k < sizeof kernel_options / sizeof *kernel_options; k++)
-        if (strcmp(kernel_options[k].name, name) == 0) {
-            kernel_options[k].read(t, lua);
-            return;
-        }
-    gram_fail(t->ctx, gram_here(t), "kernel has no option %s: there are symmetry tolerance doc", *name ? name : gram_describe(t, -2));
-}
-
-/* The struct has a member NAME_stride for arrays. */
-static void check_stride_names(gram_tracer *t)
-{
-    const gram_spec *spec = t->spec;
-    for (int k = 0; k < spec->ninputs + spec->noutputs; k++) {
-        const char *name = k < spec->ninputs ? spec->inputs[k]->name : spec->outputs[k - spec->ninputs].name;
-        const char *stride = gram_format(t->ctx, "%s_stride", name);
-        bool output = false;
-        for (int o = 0; o < spec->noutputs; o++)
-            output = output || strcmp(spec->outputs[o].name, stride) == 0;
-        if (output || meaning(t, stride))
-            gram_fail(t->ctx, gram_here(t), "the name %s is taken: it is where the strides of %s are given", stride, name);
-    }
-}
-
-/* kernel(name, outputs, options). */
-static int kernel(gram_tracer *t, lua_State *lua)
-{
-    lua_settop(lua, 3);
-    if (t->made_kernel)
-        gram_fail(t->ctx, gram_here(t), "a spec makes one kernel: this is the second");
-    t->spec->name = check_name(t, 1, "kernel");
-    read_outputs(t, lua, 2);
-    if (!lua_isnil(lua, 3) && !lua_istable(lua, 3))
-        gram_fail(t->ctx, gram_here(t), "kernel: options are a table, not %s", gram_describe(t, 3));
-    for (lua_isnil(lua, 3) ? (void)0 : lua_pushnil(lua); lua_gettop(lua) > 3 && lua_next(lua, 3); lua_pop(lua, 1))
-        read_kernel_option(t, lua);
-    check_stride_names(t);
-    t->made_kernel = true;
-    lua_pushlightuserdata(lua, t->spec);
     return 1;
 }
 
@@ -488,5 +366,7 @@ void gram_declare_finish(gram_tracer *t)
 }
 
 const gram_binding gram_declare_bindings[] = {
-    {"declare", declare}, {"option", option}, {"kernel", kernel}, {NULL, NULL},
+    {"declare", declare},
+    {"option", option},
+    {NULL, NULL},
 };

@@ -10,7 +10,7 @@
 
 /* What a formula is traced for. */
 typedef struct frame {
-    const char *what;             /* "map": for messages */
+    const char *what; /* "map": for messages */
     gram_dim rows, cols;
     int heads;
     bool batched;
@@ -131,12 +131,16 @@ static void refuse_unused(gram_tracer *t, const gram_formula *formula)
 {
     const gram_symbol_entry *lost = first_unused(formula, true);
     if (lost)
-        gram_fail(t->ctx, lost->loc, "the predicate %s is computed here but missing from the formula's result: Lua's and, or, "
-                  "not, if and == do not see symbols; & | ~ and where do", gram_node_text(t->ctx, lost->node));
+        gram_fail(t->ctx, lost->loc,
+                  "the predicate %s is computed here but missing from the formula's result: Lua's and, or, "
+                  "not, if and == do not see symbols; & | ~ and where do",
+                  gram_node_text(t->ctx, lost->node));
     lost = first_unused(formula, false);
     if (lost)
-        gram_fail(t->ctx, lost->loc, "%s is computed here but not used in the formula's result: Lua's and, or, not, if and == "
-                  "do not see symbols; eq, where, & | ~ do", gram_node_text(t->ctx, lost->node));
+        gram_fail(t->ctx, lost->loc,
+                  "%s is computed here but not used in the formula's result: Lua's and, or, not, if and == "
+                  "do not see symbols; eq, where, & | ~ do",
+                  gram_node_text(t->ctx, lost->node));
 }
 
 static gram_node *number_result(gram_tracer *t, lua_State *lua)
@@ -152,8 +156,10 @@ static gram_node *take_result(gram_tracer *t, lua_State *lua, frame *f)
     gram_loc end = end_of_formula(t);
     gram_node *node = value ? value->node : NULL;
     if (lua_isboolean(lua, -1))
-        gram_fail(t->ctx, end, "%s: the formula gives a plain boolean: Lua's ==, and, or, not do not see symbols; "
-                  "eq ne lt le gt ge, & | ~ do", f->what);
+        gram_fail(t->ctx, end,
+                  "%s: the formula gives a plain boolean: Lua's ==, and, or, not do not see symbols; "
+                  "eq ne lt le gt ge, & | ~ do",
+                  f->what);
     if (lua_type(lua, -1) == LUA_TNUMBER)
         node = number_result(t, lua);
     if (!node || (value && value->flavour == GRAM_TOKEN))
@@ -235,8 +241,10 @@ static void refuse_or(gram_tracer *t, lua_State *lua, frame *f, int nargs)
     gram_formula second = shadow_run(t, lua, f, nargs);
     const gram_symbol_entry *lost = extra_predicate(&f->formula, &second);
     if (lost)
-        gram_fail(t->ctx, lost->loc, "the predicate %s is never computed, because Lua's or does not see symbols: | joins "
-                  "predicates", gram_node_text(t->ctx, lost->node));
+        gram_fail(t->ctx, lost->loc,
+                  "the predicate %s is never computed, because Lua's or does not see symbols: | joins "
+                  "predicates",
+                  gram_node_text(t->ctx, lost->node));
 }
 
 /* Calls the function below nargs arguments on the stack. */
@@ -267,8 +275,9 @@ static bool is_joined(const gram_node *keep, const gram_node *p)
 static gram_node *whole_matrix(gram_tracer *t, const frame *f, gram_node *node, gram_node *const *operands, int n)
 {
     if (node->type == GRAM_BOOL)
-        gram_fail(t->ctx, end_of_formula(t), "%s: the formula gives the predicate %s: where(p, 1, 0) makes a number of it",
-                  f->what, gram_node_text(t->ctx, node));
+        gram_fail(t->ctx, end_of_formula(t),
+                  "%s: the formula gives the predicate %s: where(p, 1, 0) makes a number of it", f->what,
+                  gram_node_text(t->ctx, node));
     node = gram_node_expand(t->ctx, gram_here(t), node, f->rows, f->cols);
     for (int k = 0; k < n; k++)
         if (operands[k]->keep && !is_joined(node->keep, operands[k]->keep))
@@ -334,7 +343,8 @@ static gram_node *real_matrix(gram_tracer *t, int index, const char *what)
 
 static void push_token(gram_tracer *t, gram_node *tokens, bool key)
 {
-    gram_push_value(t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
+    gram_push_value(
+        t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
 }
 
 /* pairs_of(f, Z, X, A, ...): f(z, x, a, ..., i, j, h, batch, rows, cols) for each column z of Z and x of X, and the entry a of
@@ -370,7 +380,8 @@ static const gram_value *check_token(gram_tracer *t, int index, const char *what
 {
     const gram_value *value = gram_to_value(t->lua, index);
     if (!value || value->flavour != GRAM_TOKEN)
-        gram_fail(t->ctx, gram_here(t), "%s expects tokens, as pairs_of gives them, got %s", what, gram_describe(t, index));
+        gram_fail(t->ctx, gram_here(t), "%s expects tokens, as pairs_of gives them, got %s", what,
+                  gram_describe(t, index));
     if (!t->formula || value->formula != t->formula->id)
         gram_fail(t->ctx, gram_here(t), "%s: the token belongs to another formula", what);
     return value;
@@ -402,7 +413,9 @@ static int token_pair(gram_tracer *t, lua_State *lua)
     const char *which = luaL_checkstring(lua, 3);
     const gram_value *a = check_token(t, 1, which), *b = check_token(t, 2, which);
     gram_loc here = gram_here(t);
-    gram_op op = strcmp(which, "sqdist") == 0 ? GRAM_OP_SQDIST : strcmp(which, "dist1") == 0 ? GRAM_OP_DIST1 : GRAM_OP_MATMUL;
+    gram_op op = strcmp(which, "sqdist") == 0  ? GRAM_OP_SQDIST
+                 : strcmp(which, "dist1") == 0 ? GRAM_OP_DIST1
+                                               : GRAM_OP_MATMUL;
     if (!gram_dim_meets(a->node->rows, b->node->rows))
         gram_fail(t->ctx, here, "%s: tokens of size %s and %s", which, gram_dim_text(t->ctx, a->node->rows),
                   gram_dim_text(t->ctx, b->node->rows));
@@ -438,6 +451,5 @@ void gram_formula_open(gram_tracer *t)
 }
 
 const gram_binding gram_formula_bindings[] = {
-    {"map", map},           {"keep", keep},           {"pairs_of", pairs_of},
-    {"token_pair", token_pair}, {NULL, NULL},
+    {"map", map}, {"keep", keep}, {"pairs_of", pairs_of}, {"token_pair", token_pair}, {NULL, NULL},
 };

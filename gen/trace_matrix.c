@@ -1,4 +1,5 @@
-/* What std.lua makes matrices with: any matrix operation by name, and a matrix's sizes as values. */
+/* What std.lua makes matrices with: any matrix operation by name, and a matrix's sizes as values. And what can be read off a
+ * matrix: an entry, a head. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -148,9 +149,75 @@ static int fail(gram_tracer *t, lua_State *lua)
     gram_fail(t->ctx, gram_here(t), "%s", luaL_checkstring(lua, 1));
 }
 
+/* ---- reading entries, heads, methods ---- */
+
+static gram_node *index_node(gram_tracer *t, gram_operand *index)
+{
+    gram_refuse_bare_matrices(t, (gram_operand[]){*index, {.symbol = true}}, 2);
+    return index->node ? gram_as_type(t, index->node, GRAM_INT) : gram_operand_node(t, index, 'I');
+}
+
+/* A(i, j), v(i), s(): an entry of a matrix. A row or column of one may be left out of the indices. */
+static int read_entry(gram_tracer *t, lua_State *lua)
+{
+    gram_node *a = gram_check_matrix(t, 1, "reading an entry");
+    int n = lua_gettop(lua) - 1;
+    bool one = gram_is_one_by_one(a), column = gram_dim_is(a->cols, 1), row = gram_dim_is(a->rows, 1);
+    gram_operand indices[2] = {{.integer = true, .entry = -1}, {.integer = true, .entry = -1}};
+    if (n == 0 && one)
+        return gram_push_result(t, a, &(gram_operand){.entry = -1, .symbol = t->formula != NULL}, 1);
+    if (n < 1 || n > 2 || (n == 1 && !column && !row))
+        gram_fail(t->ctx, gram_here(t), "%s is %s: %s, not by %d", gram_node_text(t->ctx, a),
+                  gram_shape_text(t->ctx, a),
+                  column || row ? "an entry is read by one index" : "an entry is read by two indices, (i, j)", n);
+    if (n == 1)
+        indices[column ? 0 : 1] = gram_read_operand(t, 2, "an index");
+    for (int k = 0; k < n && n == 2; k++)
+        indices[k] = gram_read_operand(t, 2 + k, "an index");
+    gram_node *at[2] = {index_node(t, &indices[0]), index_node(t, &indices[1])};
+    indices[0].symbol = indices[0].symbol || t->formula;
+    return gram_push_result(t, gram_node_ternary(t->ctx, gram_here(t), GRAM_OP_GATHER, a, at[0], at[1]), indices, 2);
+}
+
+static int transpose(gram_tracer *t, lua_State *lua)
+{
+    (void)lua;
+    gram_push_matrix(t, gram_node_unary(t->ctx, gram_here(t), GRAM_OP_TRANSPOSE, gram_check_matrix(t, 1, ":t()")));
+    return 1;
+}
+
+static const gram_binding transpose_binding = {"t", transpose};
+
+/* A[h] is head h, A.t the method. */
+static int index_matrix(gram_tracer *t, lua_State *lua)
+{
+    gram_node *a = gram_check_matrix(t, 1, "[]");
+    int whole = 0;
+    if (lua_type(lua, 2) == LUA_TSTRING && strcmp(lua_tostring(lua, 2), "t") == 0) {
+        gram_push_builtin(t, &transpose_binding, NULL);
+        return 1;
+    }
+    lua_Integer head = lua_type(lua, 2) == LUA_TNUMBER ? lua_tointegerx(lua, 2, &whole) : 0;
+    if (!whole || head < 0 || head > INT32_MAX)
+        gram_fail(t->ctx, gram_here(t), "%s has no field %s: A:t() transposes it, A[h] is head h, from 0",
+                  gram_describe(t, 1), gram_describe(t, 2));
+    gram_node like = {.index = (int)head};
+    gram_push_matrix(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_HEAD_AT, 1, &a, &like));
+    return 1;
+}
+
+static const gram_binding matrix_events[] = {{"__call", read_entry}, {"__index", index_matrix}, {NULL, NULL}};
+
+void gram_matrix_open(gram_tracer *t)
+{
+    luaL_getmetatable(t->lua, "matrix");
+    gram_set_builtins(t, matrix_events);
+    lua_pop(t->lua, 1);
+}
+
 const gram_binding gram_matrix_bindings[] = {
-    {"node", make_node},      {"constant", constant},   {"rows", rows_of},           {"cols", cols_of},
-    {"size", size},           {"heads", heads_of},      {"is_kept", is_kept},        {"is_matrix", is_matrix},
-    {"is_token", is_token},   {"scalar_name", scalar_name}, {"describe", describe},  {"fail", fail},
+    {"node", make_node},    {"constant", constant},       {"rows", rows_of},      {"cols", cols_of},
+    {"size", size},         {"heads", heads_of},          {"is_kept", is_kept},   {"is_matrix", is_matrix},
+    {"is_token", is_token}, {"scalar_name", scalar_name}, {"describe", describe}, {"fail", fail},
     {NULL, NULL},
 };

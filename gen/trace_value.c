@@ -35,7 +35,7 @@ gram_value *gram_to_value(lua_State *lua, int index)
     return NULL;
 }
 
-static bool is_one_by_one(const gram_node *node)
+bool gram_is_one_by_one(const gram_node *node)
 {
     return gram_dim_is(node->rows, 1) && gram_dim_is(node->cols, 1);
 }
@@ -55,7 +55,9 @@ const char *gram_describe(gram_tracer *t, int index)
         return gram_format(t->ctx, "the number %lld", lua_tointeger(lua, index));
     if (lua_type(lua, index) == LUA_TNUMBER)
         return gram_format(t->ctx, "the number %g", lua_tonumber(lua, index));
-    return lua_isnil(lua, index) ? "nil" : lua_isnone(lua, index) ? "nothing" : gram_format(t->ctx, "a %s", luaL_typename(lua, index));
+    return lua_isnil(lua, index)    ? "nil"
+           : lua_isnone(lua, index) ? "nothing"
+                                    : gram_format(t->ctx, "a %s", luaL_typename(lua, index));
 }
 
 gram_node *gram_check_matrix(gram_tracer *t, int index, const char *what)
@@ -97,23 +99,16 @@ void gram_push_symbol(gram_tracer *t, gram_node *node, const int from[3])
 
 /* ---- operands ---- */
 
-/* A plain number (node NULL), a matrix or a symbol. */
-typedef struct operand {
-    gram_node *node;
-    double number;
-    bool integer, symbol;
-    int entry;
-} operand;
-
-static operand value_operand(gram_tracer *t, const gram_value *value, const char *what)
+static gram_operand value_operand(gram_tracer *t, const gram_value *value, const char *what)
 {
     if (value->flavour == GRAM_TOKEN)
-        gram_fail(t->ctx, gram_here(t), "%s expects a number, got a whole token: dot, sqnorm or z[p] make one of it", what);
+        gram_fail(t->ctx, gram_here(t), "%s expects a number, got a whole token: dot, sqnorm or z[p] make one of it",
+                  what);
     bool symbol = value->flavour == GRAM_SYMBOL;
     if (symbol && (!t->formula || value->formula != t->formula->id))
         gram_fail(t->ctx, gram_here(t), "%s: the symbol %s belongs to another formula", what,
                   gram_node_text(t->ctx, value->node));
-    return (operand){value->node, 0, value->node->type == GRAM_INT, symbol, value->entry};
+    return (gram_operand){value->node, 0, value->node->type == GRAM_INT, symbol, value->entry};
 }
 
 static gram_node *always_true(gram_tracer *t)
@@ -122,26 +117,26 @@ static gram_node *always_true(gram_tracer *t)
     return gram_node_binary(t->ctx, gram_here(t), GRAM_OP_IEQ, zero, zero);
 }
 
-static operand read_operand(gram_tracer *t, int index, const char *what)
+gram_operand gram_read_operand(gram_tracer *t, int index, const char *what)
 {
     lua_State *lua = t->lua;
     gram_value *value = gram_to_value(lua, index);
     if (value)
         return value_operand(t, value, what);
     if (lua_type(lua, index) == LUA_TNUMBER)
-        return (operand){.number = lua_tonumber(lua, index), .integer = lua_isinteger(lua, index), .entry = -1};
+        return (gram_operand){.number = lua_tonumber(lua, index), .integer = lua_isinteger(lua, index), .entry = -1};
     if (lua_type(lua, index) == LUA_TSTRING)
-        gram_fail(t->ctx, gram_here(t), "%s: \"%.100s\" is a string: size(\"%.100s\") is the runtime size as a number", what,
-                  lua_tostring(lua, index), lua_tostring(lua, index));
+        gram_fail(t->ctx, gram_here(t), "%s: \"%.100s\" is a string: size(\"%.100s\") is the runtime size as a number",
+                  what, lua_tostring(lua, index), lua_tostring(lua, index));
     if (lua_isboolean(lua, index) && t->shadow)
-        return (operand){.node = always_true(t), .symbol = true, .entry = -1};
+        return (gram_operand){.node = always_true(t), .symbol = true, .entry = -1};
     if (lua_isboolean(lua, index))
-        gram_fail(t->ctx, gram_here(t), "%s: a plain boolean, as == gives: predicates are made by eq ne lt le gt ge", what);
+        gram_fail(t->ctx, gram_here(t), "%s: a plain boolean, as == gives: predicates are made by eq ne lt le gt ge",
+                  what);
     gram_fail(t->ctx, gram_here(t), "%s expects a number, a matrix or a symbol, got %s", what, gram_describe(t, index));
 }
 
-/* The operand as a node of the type that an operation's letter asks for. */
-static gram_node *operand_node(gram_tracer *t, const operand *o, char letter)
+gram_node *gram_operand_node(gram_tracer *t, const gram_operand *o, char letter)
 {
     gram_type type = letter == 'R' ? GRAM_REAL : letter == 'I' ? GRAM_INT : GRAM_BOOL;
     if (o->node)
@@ -153,20 +148,19 @@ static gram_node *operand_node(gram_tracer *t, const operand *o, char letter)
     return gram_node_number(t->ctx, gram_here(t), type, o->number);
 }
 
-/* In a formula a whole matrix has no meaning; one number may be used as it is. */
-static void refuse_bare_matrices(gram_tracer *t, const operand *operands, int n)
+void gram_refuse_bare_matrices(gram_tracer *t, const gram_operand *operands, int n)
 {
     bool symbols = false;
     for (int k = 0; k < n; k++)
         symbols = symbols || operands[k].symbol;
     for (int k = 0; k < n && symbols; k++)
-        if (operands[k].node && !operands[k].symbol && !is_one_by_one(operands[k].node))
-            gram_fail(t->ctx, gram_here(t), "%s is a matrix of %s: inside a formula an entry of it is read, as in A(i, j)",
+        if (operands[k].node && !operands[k].symbol && !gram_is_one_by_one(operands[k].node))
+            gram_fail(t->ctx, gram_here(t),
+                      "%s is a matrix of %s: inside a formula an entry of it is read, as in A(i, j)",
                       gram_node_text(t->ctx, operands[k].node), gram_shape_text(t->ctx, operands[k].node));
 }
 
-/* Pushes what was computed from operands: a symbol where one is among them, and every predicate of a formula. */
-static int push_result(gram_tracer *t, gram_node *node, const operand *operands, int n)
+int gram_push_result(gram_tracer *t, gram_node *node, const gram_operand *operands, int n)
 {
     int from[3] = {-1, -1, -1};
     bool symbol = t->formula && node->type == GRAM_BOOL;
@@ -202,11 +196,11 @@ static double gram_d_max(double a, double b)
     return isnan(a) || a > b ? a : b;
 }
 
-#define OP(id, name, result, operands, vector, reference, range)     \
-    static double number_##name(double a, double b, double c)        \
-    {                                                                 \
-        (void)b, (void)c;                                             \
-        return reference;                                             \
+#define OP(id, name, result, operands, vector, reference, range) \
+    static double number_##name(double a, double b, double c) \
+    { \
+        (void)b, (void)c; \
+        return reference; \
     }
 #include "../runtime/ops.def"
 #undef OP
@@ -222,7 +216,7 @@ static bool rounds(gram_op op)
     return op == GRAM_OP_FLOOR || op == GRAM_OP_CEIL || op == GRAM_OP_ROUND;
 }
 
-static int push_number(gram_tracer *t, gram_op op, const operand *operands, int n)
+static int push_number(gram_tracer *t, gram_op op, const gram_operand *operands, int n)
 {
     double x[3] = {0};
     for (int k = 0; k < n; k++)
@@ -236,7 +230,7 @@ static int push_number(gram_tracer *t, gram_op op, const operand *operands, int 
 }
 
 /* The integer twin serves where all its number operands are integers. */
-static gram_op choose_op(const family *f, const operand *operands, int n)
+static gram_op choose_op(const family *f, const gram_operand *operands, int n)
 {
     bool integers = f->twin != 0;
     for (int k = 0; k < n; k++)
@@ -247,11 +241,11 @@ static gram_op choose_op(const family *f, const operand *operands, int n)
 /* Applies a family to n values on the stack from `first` on; pushes the result. */
 static int apply(gram_tracer *t, const family *f, int first, int n)
 {
-    operand operands[3];
+    gram_operand operands[3];
     gram_node *args[3];
     bool plain = true;
     for (int k = 0; k < n; k++) {
-        operands[k] = read_operand(t, first + k, f->label);
+        operands[k] = gram_read_operand(t, first + k, f->label);
         plain = plain && !operands[k].node;
     }
     gram_op op = choose_op(f, operands, n);
@@ -261,10 +255,10 @@ static int apply(gram_tracer *t, const family *f, int first, int n)
         gram_fail(t->ctx, gram_here(t), "%s of plain numbers: outside formulas they are compared as in Lua", f->name);
     if (rounds(op) && operands[0].integer)
         return lua_pushvalue(t->lua, first), 1;
-    refuse_bare_matrices(t, operands, n);
+    gram_refuse_bare_matrices(t, operands, n);
     for (int k = 0; k < n; k++)
-        args[k] = operand_node(t, &operands[k], gram_ops[op].operands[k]);
-    return push_result(t, gram_node_make(t->ctx, gram_here(t), op, n, args, NULL), operands, n);
+        args[k] = gram_operand_node(t, &operands[k], gram_ops[op].operands[k]);
+    return gram_push_result(t, gram_node_make(t->ctx, gram_here(t), op, n, args, NULL), operands, n);
 }
 
 static int scalar_function(gram_tracer *t, lua_State *lua)
@@ -297,7 +291,7 @@ static int operator(gram_tracer *t, lua_State *lua)
 static bool is_matrix(gram_tracer *t, int index)
 {
     gram_value *value = gram_to_value(t->lua, index);
-    return value && value->flavour == GRAM_MATRIX_VALUE && !is_one_by_one(value->node);
+    return value && value->flavour == GRAM_MATRIX_VALUE && !gram_is_one_by_one(value->node);
 }
 
 /* M * z: each token z of Z, times the matrix M. */
@@ -361,62 +355,6 @@ static int value_text(gram_tracer *t, lua_State *lua)
     return 1;
 }
 
-/* ---- reading entries, heads, methods ---- */
-
-static gram_node *index_node(gram_tracer *t, operand *index)
-{
-    refuse_bare_matrices(t, (operand[]){*index, {.symbol = true}}, 2);
-    return index->node ? gram_as_type(t, index->node, GRAM_INT) : operand_node(t, index, 'I');
-}
-
-/* A(i, j), v(i), s(): an entry of a matrix. A row or column of one may be left out of the indices. */
-static int read_entry(gram_tracer *t, lua_State *lua)
-{
-    gram_node *a = gram_check_matrix(t, 1, "reading an entry");
-    int n = lua_gettop(lua) - 1;
-    bool one = is_one_by_one(a), column = gram_dim_is(a->cols, 1), row = gram_dim_is(a->rows, 1);
-    operand indices[2] = {{.integer = true, .entry = -1}, {.integer = true, .entry = -1}};
-    if (n == 0 && one)
-        return push_result(t, a, &(operand){.entry = -1, .symbol = t->formula != NULL}, 1);
-    if (n < 1 || n > 2 || (n == 1 && !column && !row))
-        gram_fail(t->ctx, gram_here(t), "%s is %s: %s, not by %d", gram_node_text(t->ctx, a), gram_shape_text(t->ctx, a),
-                  column || row ? "an entry is read by one index" : "an entry is read by two indices, (i, j)", n);
-    if (n == 1)
-        indices[column ? 0 : 1] = read_operand(t, 2, "an index");
-    for (int k = 0; k < n && n == 2; k++)
-        indices[k] = read_operand(t, 2 + k, "an index");
-    gram_node *at[2] = {index_node(t, &indices[0]), index_node(t, &indices[1])};
-    indices[0].symbol = indices[0].symbol || t->formula;
-    return push_result(t, gram_node_ternary(t->ctx, gram_here(t), GRAM_OP_GATHER, a, at[0], at[1]), indices, 2);
-}
-
-static int transpose(gram_tracer *t, lua_State *lua)
-{
-    (void)lua;
-    gram_push_matrix(t, gram_node_unary(t->ctx, gram_here(t), GRAM_OP_TRANSPOSE, gram_check_matrix(t, 1, ":t()")));
-    return 1;
-}
-
-static const gram_binding transpose_binding = {"t", transpose};
-
-/* A[h] is head h, A.t the method. */
-static int index_matrix(gram_tracer *t, lua_State *lua)
-{
-    gram_node *a = gram_check_matrix(t, 1, "[]");
-    int whole = 0;
-    if (lua_type(lua, 2) == LUA_TSTRING && strcmp(lua_tostring(lua, 2), "t") == 0) {
-        gram_push_builtin(t, &transpose_binding, NULL);
-        return 1;
-    }
-    lua_Integer head = lua_type(lua, 2) == LUA_TNUMBER ? lua_tointegerx(lua, 2, &whole) : 0;
-    if (!whole || head < 0 || head > INT32_MAX)
-        gram_fail(t->ctx, gram_here(t), "%s has no field %s: A:t() transposes it, A[h] is head h, from 0",
-                  gram_describe(t, 1), gram_describe(t, 2));
-    gram_node like = {.index = (int)head};
-    gram_push_matrix(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_HEAD_AT, 1, &a, &like));
-    return 1;
-}
-
 /* ---- metatables and names ---- */
 
 typedef struct operator_row {
@@ -425,21 +363,20 @@ typedef struct operator_row {
 } operator_row;
 
 static const operator_row operators[] = {
-    {"__add", "add", {"+", operator}},
-    {"__sub", "sub", {"-", operator}},
-    {"__unm", "neg", {"-", operator}},
-    {"__mul", "mul", {"*", multiply}},
-    {"__div", "div", {"/", divide}},
-    {"__pow", "pow", {"^", number_operator}},
-    {"__idiv", "fdiv", {"//", number_operator}},
-    {"__mod", "fmod", {"%", number_operator}},
-    {"__band", "and", {"&", operator}},
-    {"__bor", "or", {"|", operator}},
-    {"__bnot", "not", {"~", operator}},
-    {"__lt", NULL, {"<", refuse_comparison}},
-    {"__le", NULL, {"<=", refuse_comparison}},
-    {"__tostring", NULL, {"tostring", value_text}},
-};
+    {"__add", "add", {"+", operator} },
+     {"__sub", "sub", {"-", operator} },
+      {"__unm", "neg", {"-", operator} }, {"__mul", "mul", {"*", multiply}}, {"__div", "div", {"/", divide}},
+       {"__pow", "pow", {"^", number_operator}}, {"__idiv", "fdiv", {"//", number_operator}},
+       {"__mod", "fmod", {"%", number_operator}},
+       {"__band", "and", {"&", operator} },
+        {"__bor", "or", {"|", operator} },
+         {"__bnot", "not",
+          {
+              "~",
+              operator} },
+          {"__lt", NULL, {"<", refuse_comparison}}, {"__le", NULL, {"<=", refuse_comparison}},
+          {"__tostring", NULL, {"tostring", value_text}},
+         };
 
 /* The same operation on integers; / has none, because it always gives reals. */
 static gram_op twin_of(gram_op real)
@@ -519,7 +456,6 @@ void gram_shadow_booleans(gram_tracer *t, bool on)
 
 void gram_value_open(gram_tracer *t)
 {
-    static const gram_binding matrix_events[] = {{"__call", read_entry}, {"__index", index_matrix}, {NULL, NULL}};
     static const gram_binding symbol_events[] = {{"__eq", refuse_equality}, {NULL, NULL}};
     family *families = gram_alloc(t->ctx, (GRAM_OP_COUNT + 1) * sizeof *families);
     int n = 0;
@@ -531,8 +467,8 @@ void gram_value_open(gram_tracer *t)
     for (int flavour = GRAM_MATRIX_VALUE; flavour <= GRAM_TOKEN; flavour++) {
         luaL_newmetatable(t->lua, flavours[flavour]);
         set_operators(t, families);
-        if (flavour != GRAM_TOKEN)
-            gram_set_builtins(t, flavour == GRAM_MATRIX_VALUE ? matrix_events : symbol_events);
+        if (flavour == GRAM_SYMBOL)
+            gram_set_builtins(t, symbol_events);
         lua_pop(t->lua, 1);
     }
     luaL_newmetatable(t->lua, "shadow");

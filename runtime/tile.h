@@ -41,15 +41,15 @@ static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const 
  * is written stays in few cache lines. */
 static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row,
                                          int64_t rows, int64_t cols) {
+    const int64_t whole = cols / GRAM_SQUARE * GRAM_SQUARE;
     int64_t r = 0;
     for (; r + 16 <= rows; r += 16) {
-        int64_t c = 0;
-        for (; c + GRAM_SQUARE <= cols; c += GRAM_SQUARE) {
+        for (int64_t c = 0; c < whole; c += GRAM_SQUARE) {
             for (int64_t k = r; k < r + 16; k += GRAM_SQUARE) {
                 gram_square(to + c * to_row + k, to_row, from + k * from_row + c, from_row);
             }
         }
-        for (; c < cols; c++) {
+        for (int64_t c = whole; c < cols; c++) {
             for (int64_t k = r; k < r + 16; k++) {
                 to[c * to_row + k] = from[k * from_row + c];
             }
@@ -205,10 +205,83 @@ static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a
     gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
 }
 
-/* The same with (a - b)^2 for a * b: squared distances. */
+/* The same with (a - b)^2 for a * b: squared distances, term by term. */
+static inline void gram_tile_sqdist_terms(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
+                                          const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols,
+                                          int add) {
+    gram_sum_all(GRAM_TERM_SQUARE, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* square[c] = the sum of b[k * ldb + c]^2 over k. */
+static inline void gram_column_squares(gram_real *square, const gram_real *b, int64_t ldb, int64_t inner,
+                                       int64_t cols) {
+    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        gram_vreal sum = gram_v_splat(0);
+        for (int64_t k = 0; k < inner; k++) {
+            gram_vreal v = gram_v_load(b + k * ldb + c);
+            sum = sum + v * v;
+        }
+        gram_v_store(square + c, sum);
+    }
+}
+
+/* The sum of inner squares. */
+static inline gram_real gram_row_square(const gram_real *a, int64_t inner) {
+    gram_vreal sum = gram_v_splat(0);
+    gram_real rest = 0;
+    int64_t k = 0;
+    for (; k + GRAM_LANES <= inner; k += GRAM_LANES) {
+        sum = sum + gram_v_load(a + k) * gram_v_load(a + k);
+    }
+    for (; k < inner; k++) {
+        rest += a[k] * a[k];
+    }
+    return gram_v_sum(sum) + rest;
+}
+
+/* Is every distance of these lanes at least an eighth of |a|^2 + |b|^2, so that it has lost three bits at most? The
+ * greatest shortfall tells, NaN if one is. */
+static inline int gram_is_far(gram_vreal shortfall) {
+    return gram_v_maximum(shortfall) <= 0;
+}
+
+/* products become |a|^2 + |b|^2 - 2 a b; what is returned is at most 0 where none of them cancels. */
+static inline gram_vreal gram_row_distances(gram_real *products, gram_real a_square, const gram_real *b_square,
+                                            int64_t cols) {
+    gram_vreal worst = gram_v_splat(-INFINITY);
+    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        const gram_vreal both = a_square + gram_v_load(b_square + c);
+        const gram_vreal d = both - (gram_real)2 * gram_v_load(products + c);
+        gram_v_store(products + c, d);
+        worst = gram_v_max(worst, both * (gram_real)0.125 - d);
+    }
+    return worst;
+}
+
+/* Squared distances of up to GRAM_TILE columns. They are had from products, |a|^2 + |b|^2 - 2 a b, at the rate of
+ * products; where that cancels, which is seen in the result, term by term instead: so a distance is right to a few
+ * roundings however near its points are and however far from the origin. */
 static inline void gram_tile_sqdist(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
                                     int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
-    gram_sum_all(GRAM_TERM_SQUARE, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+    gram_real square[GRAM_TILE];
+    int64_t near = 0;
+    gram_column_squares(square, b, ldb, inner, cols);
+    gram_tile_mul(out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+    for (int64_t r = 0; r < rows && near * GRAM_LANES <= rows * 8; r++) {
+        const gram_real a_square = gram_row_square(a + r * lda, inner);
+        const gram_vreal worst = gram_row_distances(out + r * ldo, a_square, square, cols);
+        for (int64_t c = 0; c < cols && !gram_is_far(worst); c += GRAM_LANES) {
+            const gram_vreal both = a_square + gram_v_load(square + c);
+            if (!gram_is_far(both * (gram_real)0.125 - gram_v_load(out + r * ldo + c))) {
+                near++;
+                gram_sum_registers(GRAM_TERM_SQUARE, 1, 1, out + r * ldo + c, ldo, a + r * lda, lda, b + c, ldb, inner,
+                                   0);
+            }
+        }
+    }
+    if (near * GRAM_LANES > rows * 8) { /* too many: the whole tile, in blocks of registers */
+        gram_tile_sqdist_terms(out, ldo, a, lda, b, ldb, rows, inner, cols, 0);
+    }
 }
 
 /* The same with |a - b| for a * b: l1 distances. */

@@ -24,6 +24,12 @@
 #define GRAM_CONVERT(type, vector) __builtin_convertvector(vector, type)
 #define GRAM_TEST(type, test) ((type)(test))
 #pragma GCC diagnostic ignored "-Wpsabi"
+#if !defined(__clang__)
+#pragma GCC optimize("fp-contract=fast", "no-math-errno", "no-trapping-math")
+#if defined(__x86_64__)
+#pragma GCC target("tune=generic")
+#endif
+#endif
 typedef gram_real gram_vreal __attribute__((vector_size(GRAM_VECTOR_BYTES)));
 typedef gram_bits gram_mask __attribute__((vector_size(GRAM_VECTOR_BYTES)));
 typedef gram_ubits gram_umask __attribute__((vector_size(GRAM_VECTOR_BYTES)));

@@ -13,6 +13,6 @@ local Z = tokens("Z", d, k)
 local A, B = matrix("A", k, k), matrix("B", k, k)
 
 local Y = Z:t() * X / sqrt(d)                                   -- k x n
-local paths = relu(Y:t() * A * Y / k) * relu(Y:t() * B * Y / k) -- n x n
-return kernel("deep", { O = X * tanh(paths / size("n")) },
+local a, b = Y:t() * A * Y / sqrt(k), Y:t() * B * Y / sqrt(k)   -- n x n
+return kernel("deep", { O = X * tanh(relu(a) * relu(b) / size("n")) },
               { symmetry = { orthogonal = { "X", "Z" }, permutation = { "X" } } })

@@ -5,7 +5,7 @@ local d = option("d", 64)
 local k = option("k", 16)
 
 local X = tokens("X", d, "n")
-local Z = matrix("Z", d, k, { heads = 3 })
+local Z = tokens("Z", d, k, { heads = 3 })                      -- learned vectors, or data
 local W = matrix("W", d, d, { heads = 3 })
 
 local coefficients = {

@@ -12,7 +12,7 @@ local Z = tokens("Z", d, k)
 local W = matrix("W", k, k)
 
 local Y = Z:t() * X / sqrt(d)                                   -- k x n
-local g = Y:t() * W * Y / k                                     -- n x n as written, never built
+local g = Y:t() * W * Y / sqrt(k)                               -- n x n as written, never built
 
 return kernel("identity", { O = X * g / size("n") },
               { symmetry = { orthogonal = { "X", "Z" }, permutation = { "X" } } })

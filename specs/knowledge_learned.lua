@@ -10,6 +10,6 @@ local k = option("k", 32)
 local X = tokens("X", d, "n")
 local Z = matrix("Z", d, k)
 
-local Y = Z:t() * X / sqrt(d)                                   -- k x n
+local Y = Z:t() * X                                             -- k x n
 return kernel("knowledge_learned", { O = X * softmax(Y:t() * Y / sqrt(k)) + Z * softmax(Y) },
-              { symmetry = { permutation = { "X" } } })
+              { symmetry = { orthogonal = { "X", "Z" }, permutation = { "X" } } })

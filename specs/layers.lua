@@ -10,9 +10,9 @@ local m = 2
 
 local h = tokens("X", d, "n")
 for l = 1, L do
-    local Z = matrix("Z" .. l, d, k, { heads = m })
+    local Z = tokens("Z" .. l, d, k, { heads = m })             -- learned vectors, or data
     local W = matrix("W" .. l, d, d, { heads = m })
     local Y = Z:t() * h / sqrt(d)                               -- k x n for each head
-    h = sum_heads(W * h * softmax(Y:t() * Y / sqrt(k))) / sqrt(d)
+    h = sum_heads(W * h * softmax(Y:t() * Y / sqrt(k)))
 end
 return kernel("layers", { O = h }, { symmetry = { permutation = { "X" } } })

@@ -2,7 +2,8 @@
 --
 --     Y = V softmax(mask(softcap(scale K'Q) + attn_mask)),     K = [past_key, K],     V = [past_value, V]
 --
--- Attributes and the presence of optional inputs are options: gram run specs/onnx.lua --set is_causal=1 --set past=1 ...
+-- Attributes and the presence of optional inputs are options, as in gram run specs/onnx.lua --set is_causal=1 ...
+--
 -- One thing differs: a query whose keys are all masked gives zeros, not NaN.
 local heads, kv_heads = option("q_num_heads", 8), option("kv_num_heads", 8)
 local d, dv = option("head_size", 64), option("v_head_size", 64)

@@ -5,7 +5,7 @@
 -- All orders at the cost of the second: the inverse is of a k x k matrix. The series converges where c |YY'A| < 1.
 local d = option("d", 64)
 local k = option("k", 32)
-local c = option("c", 1 / 64)
+local c = option("c", 1 / 32)
 
 local X = tokens("X", d, "n")
 local Z = tokens("Z", d, k)

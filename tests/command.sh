@@ -86,6 +86,7 @@ expect 1 stdout 'differ' cmp one.npy other.npy
 expect 0 stderr '' $gram emit soft.lua -o out
 check 'emitted files' -s out/soft.c -a -s out/soft.h
 expect 0 stderr '' gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -c out/soft.c -o soft.o
+expect 0 stderr '' g++ -Wall -Wextra -Wpedantic -Werror -x c++ -fsyntax-only out/soft.h
 expect 0 stderr '' $gram emit "$PWD/soft.lua" -o out2
 expect 0 stdout '' cmp out/soft.c out2/soft.c
 expect 1 stdout '' grep -n "$folder" out2/soft.c out2/soft.h

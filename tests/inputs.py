@@ -127,7 +127,7 @@ CASES = [
     ("two outputs in one file", "O=o.npy lse=o.npy", 2,
      "gram run: O and lse cannot both be written to o.npy (see gram --help)"),
     ("an unknown option of the spec", "--set x=1 " + OUT, 1,
-     "bad.lua:1: error: the spec has no option x to set"),
+     "bad.lua:9: error: the spec has no option x to set"),
     ("an unknown option", "--treads 2 " + OUT, 2, "gram run: there is no option --treads (see gram --help)"),
     ("a second spec", "other.lua " + OUT, 2, "gram run: 'other.lua' is not NAME=FILE, and the spec is bad.lua "
      "(see gram --help)"),

@@ -40,14 +40,14 @@ static int64_t size_of(const problem *p, char letter)
 }
 
 /* Roughly normal, and a float, so that every back end sees the same inputs. */
-static double random_value(uint32_t *seed, int is_integer)
+static double random_value(uint32_t *seed, double scale, int is_integer)
 {
     double sum = -6;
     for (int k = 0; k < 12; k++) {
         *seed = *seed * 1664525 + 1013904223;
         sum += (double)(*seed >> 8) / (1 << 24);
     }
-    return is_integer ? (double)(*seed >> 30) : (float)sum;
+    return is_integer ? (double)(*seed >> 30) : (float)(scale * sum);
 }
 
 static void fill(problem *p, array *a, const char *axes, uint32_t *seed)
@@ -60,8 +60,9 @@ static void fill(problem *p, array *a, const char *axes, uint32_t *seed)
             a->shape[a->ndim++] = a->size[k];
     }
     a->data = allocate(p, count);
+    int is_matrix = axes[0] == '.' && axes[2] != '.'; /* of weights, scaled as if to be trained */
     for (int64_t i = 0; i < count && !a->is_output; i++)
-        a->data[i] = random_value(seed, a->is_integer);
+        a->data[i] = random_value(seed, is_matrix ? 1 / sqrt((double)a->size[3]) : 1, a->is_integer);
 }
 
 /* Adds the arrays that "X=b.nd doc#b.n." declares. */

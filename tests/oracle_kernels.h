@@ -42,7 +42,7 @@ static double common(const double *x, const double *y, int64_t d)
     return dot(x, y, d) / (1 + dot(x, x, d) + dot(y, y, d) - dot(x, y, d));
 }
 
-static void store_product(problem *p, int64_t b, mat g)
+static void store_attended(problem *p, int64_t b, mat g)
 {
     store(p, "O", b, 0, mul(tokens(p, "X", b, 0), g));
 }
@@ -64,37 +64,37 @@ static mat normal(mat a)
 static void rbf(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
-    store_product(p, b, kernel(gaussian, Y, Y));
+    store_attended(p, b, kernel(gaussian, Y, Y));
 }
 
 static void laplace(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
-    store_product(p, b, kernel(laplacian, Y, Y));
+    store_attended(p, b, kernel(laplacian, Y, Y));
 }
 
 static void student(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
-    store_product(p, b, normal(kernel(student_t, Y, Y)));
+    store_attended(p, b, normal(kernel(student_t, Y, Y)));
 }
 
 static void polynomial(problem *p, int64_t b)
 {
     mat Y = scale(1 / sqrt((double)p->k), knowledge_of(p, b));
-    store_product(p, b, normal(kernel(squared, Y, Y)));
+    store_attended(p, b, normal(kernel(squared, Y, Y)));
 }
 
 static void cosine(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
-    store_product(p, b, softmax(scale(scalar(p, "beta", 0), kernel(angle, Y, Y))));
+    store_attended(p, b, softmax(scale(scalar(p, "beta", 0), kernel(angle, Y, Y))));
 }
 
 static void tanimoto(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
-    store_product(p, b, scale(1 / (double)p->n, kernel(common, Y, Y)));
+    store_attended(p, b, scale(1 / (double)p->n, kernel(common, Y, Y)));
 }
 
 static void nadaraya(problem *p, int64_t b)

@@ -37,55 +37,56 @@ static void quadratic(problem *p, int64_t b)
     store(p, "O", b, 0, mul(X, softmax(scale(1 / sqrt((double)p->e), mul(tr(key), query)))));
 }
 
-/* Y' W Y Y' W Y ... Y' W Y over the q matrices called names[], each over n but the first, and k^((q + 1) / 2) */
+/* Y' W Y Y' W Y ... Y' W Y over the q matrices called names[], each over n but the first, and over sqrt k */
 static mat form(problem *p, mat Y, int q, const char *const *names)
 {
     mat product = mul(mul(tr(Y), weights(p, names[0], 0)), Y);
     for (int i = 1; i < q; i++)
         product = scale(1 / (double)p->n, mul(mul(mul(product, tr(Y)), weights(p, names[i], 0)), Y));
-    return scale(1 / pow((double)p->k, (q + 1) / 2.0), product);
+    return scale(1 / sqrt((double)p->k), product);
 }
 
-static void store_tanh(problem *p, int64_t b, mat argument)
+/* X f(argument) */
+static void store_product(problem *p, int64_t b, double (*f)(double), mat argument)
 {
-    store(p, "O", b, 0, mul(tokens(p, "X", b, 0), map(tanh, argument)));
+    store(p, "O", b, 0, mul(tokens(p, "X", b, 0), map(f, argument)));
 }
 
 static void order2(problem *p, int64_t b)
 {
-    store_tanh(p, b, form(p, knowledge_of(p, b), 1, (const char *[]){"W"}));
+    store_product(p, b, sigmoid, form(p, knowledge_of(p, b), 1, (const char *[]){"W"}));
 }
 
 static void order4(problem *p, int64_t b)
 {
-    store_tanh(p, b, form(p, knowledge_of(p, b), 2, (const char *[]){"W1", "W2"}));
+    store_product(p, b, sigmoid, form(p, knowledge_of(p, b), 2, (const char *[]){"W1", "W2"}));
 }
 
 static void order8(problem *p, int64_t b)
 {
-    store_tanh(p, b, form(p, knowledge_of(p, b), 4, (const char *[]){"W1", "W2", "W3", "W4"}));
+    store_product(p, b, sigmoid, form(p, knowledge_of(p, b), 4, (const char *[]){"W1", "W2", "W3", "W4"}));
 }
 
 static void order_mixed(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
     mat sum = add(form(p, Y, 1, (const char *[]){"W11"}), form(p, Y, 2, (const char *[]){"W21", "W22"}));
-    store_tanh(p, b, add(sum, form(p, Y, 4, (const char *[]){"W31", "W32", "W33", "W34"})));
+    store_product(p, b, sigmoid, add(sum, form(p, Y, 4, (const char *[]){"W31", "W32", "W33", "W34"})));
 }
 
-/* X Y'WY / (n k) */
+/* X Y'WY / (n sqrt k) */
 static void identity(problem *p, int64_t b)
 {
     mat g = form(p, knowledge_of(p, b), 1, (const char *[]){"W"});
     store(p, "O", b, 0, scale(1 / (double)p->n, mul(tokens(p, "X", b, 0), g)));
 }
 
-/* X tanh(relu(Y'AY / k) relu(Y'BY / k) / n) */
+/* X tanh(relu(Y'AY / sqrt k) relu(Y'BY / sqrt k) / n) */
 static void deep(problem *p, int64_t b)
 {
     mat Y = knowledge_of(p, b);
     mat left = map(relu, form(p, Y, 1, (const char *[]){"A"})), right = map(relu, form(p, Y, 1, (const char *[]){"B"}));
-    store_tanh(p, b, scale(1 / (double)p->n, mul(left, right)));
+    store_product(p, b, tanh, scale(1 / (double)p->n, mul(left, right)));
 }
 
 /* X + sum_h W_out W_V X S_r(X' W_Q' W_K X / sqrt d1)', 8 heads */
@@ -106,10 +107,10 @@ static mat self_attention(mat X, mat Y)
     return mul(X, softmax(scale(1 / sqrt((double)X.p->k), mul(tr(Y), Y))));
 }
 
-/* X softmax(Y'Y / sqrt k) + Z softmax(Y), Y = Z'X / sqrt d, Z weights */
+/* X softmax(Y'Y / sqrt k) + Z softmax(Y), Y = Z'X, Z weights */
 static void knowledge_learned(problem *p, int64_t b)
 {
-    mat X = tokens(p, "X", b, 0), Z = weights(p, "Z", 0), Y = scale(1 / sqrt((double)p->d), mul(tr(Z), X));
+    mat X = tokens(p, "X", b, 0), Z = weights(p, "Z", 0), Y = mul(tr(Z), X);
     store(p, "O", b, 0, add(self_attention(X, Y), mul(Z, softmax(Y))));
 }
 
@@ -127,7 +128,7 @@ static void knowledge_joint(problem *p, int64_t b)
     store(p, "O", b, 0, mul(ZX, softmax(scale(1 / sqrt((double)p->d), mul(tr(ZX), X)))));
 }
 
-/* tanh of c1 Y'W11 Y + c2 Y'W21 YY'W22 Y + ..., orders 2 to 8 */
+/* sigmoid of c1 Y'W11 Y + c2 Y'W21 YY'W22 Y + ..., orders 2 to 8 */
 static void order_full(problem *p, int64_t b)
 {
     static const char *const names[4][4] = {
@@ -136,7 +137,7 @@ static void order_full(problem *p, int64_t b)
     mat Y = knowledge_of(p, b), sum = zeros(p, p->n, p->n);
     for (int i = 0; i < 4; i++)
         sum = add(sum, scale(scalar(p, factors[i], 0), form(p, Y, i + 1, names[i])));
-    store_tanh(p, b, sum);
+    store_product(p, b, sigmoid, sum);
 }
 
 /* Y'AY with Y = Z'X / sqrt(d n) */
@@ -146,26 +147,26 @@ static mat small_form(problem *p, int64_t b)
     return mul(mul(tr(Y), weights(p, "A", 0)), Y);
 }
 
-/* tanh of the sum of (S / 64)^i, S = Y'AY */
+/* tanh of the sum of (S / 32)^i, S = Y'AY */
 static void series_geometric(problem *p, int64_t b)
 {
-    mat S = scale(1.0 / 64, small_form(p, b)), power = S, sum = S;
+    mat S = scale(1.0 / 32, small_form(p, b)), power = S, sum = S;
     for (int i = 2; i < 200; i++) {
         power = mul(power, S);
         sum = add(sum, power);
     }
-    store_tanh(p, b, sum);
+    store_product(p, b, tanh, sum);
 }
 
-/* tanh of the sum of S^i / i!, S = Y'AY / k */
+/* tanh of the sum of S^i / i!, S = Y'AY / 4 */
 static void series_exponential(problem *p, int64_t b)
 {
-    mat S = scale(1 / (double)p->k, small_form(p, b)), term = S, sum = S;
+    mat S = scale(1.0 / 4, small_form(p, b)), term = S, sum = S;
     for (int i = 2; i < 60; i++) {
         term = scale(1.0 / i, mul(term, S));
         sum = add(sum, term);
     }
-    store_tanh(p, b, sum);
+    store_product(p, b, tanh, sum);
 }
 
 /* X softmax(Y'Y / sqrt k), Y = Z'X / sqrt d */
@@ -197,7 +198,7 @@ static void heads_differ(problem *p, int64_t b)
 {
     mat X = tokens(p, "X", b, 0), sum = zeros(p, p->d, p->n);
     for (int h = 0; h < 3; h++) {
-        mat Y = scale(1 / sqrt((double)p->d), mul(tr(weights(p, "Z", h)), X)), G = mul(tr(Y), Y);
+        mat Y = scale(1 / sqrt((double)p->d), mul(tr(tokens(p, "Z", b, h)), X)), G = mul(tr(Y), Y);
         mat g[3] = {softmax(scale(1 / sqrt((double)p->k), G)), map(tanh, scale(1 / (double)p->k, G)),
                     kernel(unit_gaussian, Y, Y)};
         sum = add(sum, mul(weights(p, "W", h), mul(X, g[h])));
@@ -205,7 +206,7 @@ static void heads_differ(problem *p, int64_t b)
     store(p, "O", b, 0, sum);
 }
 
-/* h <- sum_i W_i h softmax(Y_i'Y_i / sqrt k) / sqrt d, three times */
+/* h <- sum_i W_i h softmax(Y_i'Y_i / sqrt k), three times */
 static void layers(problem *p, int64_t b)
 {
     static const char *const Z[3] = {"Z1", "Z2", "Z3"}, *const W[3] = {"W1", "W2", "W3"};
@@ -213,10 +214,10 @@ static void layers(problem *p, int64_t b)
     for (int l = 0; l < 3; l++) {
         mat sum = zeros(p, p->d, p->n);
         for (int h = 0; h < 2; h++) {
-            mat Y = scale(1 / sqrt((double)p->d), mul(tr(weights(p, Z[l], h)), x));
+            mat Y = scale(1 / sqrt((double)p->d), mul(tr(tokens(p, Z[l], b, h)), x));
             sum = add(sum, mul(weights(p, W[l], h), self_attention(x, Y)));
         }
-        x = scale(1 / sqrt((double)p->d), sum);
+        x = sum;
     }
     store(p, "O", b, 0, x);
 }
@@ -286,6 +287,54 @@ static void arithmetic(problem *p, int64_t b)
     store(p, "O", b, 0, mul(Z, g));
 }
 
+static double near(const double *x, const double *y, int64_t d)
+{
+    return exp(-square_distance(x, y, d));
+}
+
+/* X g / n with g_ii = |y_i|^2 / (1 + sum near(k, i)) and g_ij = near(i, j) / (1 + sum near(k, j)), k != i, j */
+static void permutation(problem *p, int64_t b)
+{
+    mat Y = scale(1 / sqrt((double)p->k), knowledge_of(p, b)), N = kernel(near, Y, Y), norms = mul(tr(Y), Y);
+    mat g = zeros(p, p->n, p->n);
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < p->n; k++)
+                sum += k != i && k != j ? *at(N, k, j) : 0;
+            *at(g, i, j) = (i == j ? *at(norms, i, i) : *at(N, i, j)) / (1 + sum);
+        }
+    store(p, "O", b, 0, scale(1 / (double)p->n, mul(tokens(p, "X", b, 0), g)));
+}
+
+/* s_ij = x_i' W_Q' W_K x_j / sqrt d1 */
+static mat query_key(problem *p, mat X)
+{
+    mat query = mul(weights(p, "WQ", 0), X), key = mul(weights(p, "WK", 0), X);
+    return scale(1 / sqrt((double)p->e), mul(tr(query), key));
+}
+
+/* X g with g_ij = e^s_ij / (e^s_ij + sum e^s_ik), k != i, j */
+static void remark41_printed(problem *p, int64_t b)
+{
+    mat X = tokens(p, "X", b, 0), e = map(exp, query_key(p, X)), g = zeros(p, p->n, p->n);
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            double sum = *at(e, i, j);
+            for (int64_t k = 0; k < p->n; k++)
+                sum += k != i && k != j ? *at(e, i, k) : 0;
+            *at(g, i, j) = *at(e, i, j) / sum;
+        }
+    store(p, "O", b, 0, mul(X, g));
+}
+
+/* X S_r(s)' */
+static void remark41(problem *p, int64_t b)
+{
+    mat X = tokens(p, "X", b, 0);
+    store(p, "O", b, 0, mul(X, softmax(tr(query_key(p, X)))));
+}
+
 static const oracle oracles_paper[] = {
     {"attention", "d d1=e", "X=b.nd WQ=..ed WK=..ed WV=..dd", "O=b.nd", attention},
     {"equivariant", "d", "X=b.nd", "O=b.nd", equivariant},
@@ -310,13 +359,16 @@ static const oracle oracles_paper[] = {
     {"series_exponential", "d k", "X=b.nd Z=b.kd A=..kk", "O=b.nd", series_exponential},
     {"projected", "d d1=e k", "X=b.nd Z=b.kd W=..ed", "O=b.ne", projected},
     {"feed_forward", "d d1=e k", "X=b.nd Z=b.kd U=..ed V=..de", "O=b.nd", feed_forward},
-    {"heads_differ", "d k", "X=b.nd Z=.3dk W=.3dd", "O=b.nd", heads_differ},
-    {"layers", "d k", "X=b.nd Z1=.2dk Z2=.2dk Z3=.2dk W1=.2dd W2=.2dd W3=.2dd", "O=b.nd", layers},
+    {"heads_differ", "d k", "X=b.nd Z=b3kd W=.3dd", "O=b.nd", heads_differ},
+    {"layers", "d k", "X=b.nd Z1=b2kd Z2=b2kd Z3=b2kd W1=.2dd W2=.2dd W3=.2dd", "O=b.nd", layers},
     {"transformer", "d d1=e",
      "X=b.nd gain1=...d bias1=...d gain2=...d bias2=...d WQ=.4ed WK=.4ed WV=.4ed Wout=.4de W1=..fd W2=..df "
      "b1=...f b2=...d", "O=b.nd", transformer},
     {"position", "d", "X=b.nd", "O=b.nd", position},
     {"arithmetic", "", "X=b.3z Z=b.zz", "O=b..z", arithmetic},
+    {"permutation", "d k", "X=b.nd Z=b.kd", "O=b.nd", permutation},
+    {"remark41_printed", "d d1=e", "X=b.nd WQ=..ed WK=..ed", "O=b.nd", remark41_printed},
+    {"remark41", "d d1=e", "X=b.nd WQ=..ed WK=..ed", "O=b.nd", remark41},
     {0},
 };
 

@@ -1,4 +1,4 @@
--- expect: inner_sizes.lua:5: error: K:t() * Q: m x 64 times 32 x n: inner sizes 64 and 32 differ
+-- expect: inner_sizes.lua:5: error: K:t() * Q: 64 x m times 32 x n: inner sizes 64 and 32 differ
 local K = tokens("K", 64, "m")
 local Q = tokens("Q", 32, "n")
 

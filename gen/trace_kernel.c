@@ -1,0 +1,181 @@
+/* The end of a spec: kernel(name, outputs, options). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace.h"
+
+/* The functions of C's math.h, string.h and stdlib.h, and main. */
+static const char library[] =
+    " abort abs acos acosh aligned_alloc asin asinh atan atan2 atanh atexit atof atoi atol atoll bsearch calloc cbrt "
+    "ceil "
+    "copysign cos cosh div erf erfc exit exp exp2 expm1 fabs fdim floor fma fmax fmin fmod free frexp getenv hypot "
+    "ilogb "
+    "isfinite isinf isnan isnormal labs ldexp ldiv lgamma llabs lldiv llrint llround log log10 log1p log2 logb lrint "
+    "lround "
+    "main malloc memchr memcmp memcpy memmove memset modf nan nearbyint nextafter nexttoward pow qsort quick_exit rand "
+    "realloc remainder remquo rint round scalbln scalbn signbit sin sinh sqrt srand strcat strchr strcmp strcoll "
+    "strcpy "
+    "strcspn strerror strlen strncat strncmp strncpy strpbrk strrchr strspn strstr strtod strtof strtok strtol strtold "
+    "strtoll strtoul strtoull strxfrm system tan tanh tgamma trunc ";
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const gram_output *)a)->name, ((const gram_output *)b)->name);
+}
+
+/* The names in the table at stack position index, claimed and in order; how many. */
+static int read_output_names(gram_tracer *t, lua_State *lua, int index, gram_output *outputs)
+{
+    int n = 0;
+    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1), n++)
+        if (outputs)
+            outputs[n] = (gram_output){.name = gram_check_name(t, -2, "an output")};
+    if (outputs)
+        qsort(outputs, (size_t)n, sizeof *outputs, by_name);
+    return n;
+}
+
+/* Lua walks a table in no order that would be the same on every run, so the outputs are made in that of their names. */
+static void read_outputs(gram_tracer *t, lua_State *lua, int index)
+{
+    gram_spec *spec = t->spec;
+    if (!lua_istable(lua, index))
+        gram_fail(t->ctx, gram_here(t), "kernel expects a table of outputs, { O = ... }, got %s",
+                  gram_describe(t, index));
+    spec->noutputs = read_output_names(t, lua, index, NULL);
+    if (spec->noutputs == 0)
+        gram_fail(t->ctx, gram_here(t), "kernel: there are no outputs");
+    spec->outputs = gram_alloc(t->ctx, (size_t)spec->noutputs * sizeof *spec->outputs);
+    read_output_names(t, lua, index, spec->outputs);
+    for (int k = 0; k < spec->noutputs; k++) {
+        gram_output *output = &spec->outputs[k];
+        gram_claim_name(t, output->name, "the output");
+        lua_getfield(lua, index, output->name);
+        gram_node *node = gram_check_matrix(t, -1, gram_format(t->ctx, "the output %s", output->name));
+        output->node = gram_as_type(t, node, GRAM_REAL);
+        lua_pop(lua, 1);
+    }
+}
+
+/* The list of inputs' names at the top of the stack. */
+static int read_names(gram_tracer *t, lua_State *lua, const char *what, const char ***names)
+{
+    if (!lua_istable(lua, -1))
+        gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s is a list of inputs' names, not %s", what,
+                  gram_describe(t, -1));
+    int n = (int)lua_rawlen(lua, -1);
+    *names = gram_alloc(t->ctx, (size_t)n * sizeof **names + 1);
+    for (int k = 0; k < n; k++) {
+        lua_rawgeti(lua, -1, k + 1);
+        const char *name = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
+        const gram_input *input = name ? gram_find_input(t->spec, name) : NULL;
+        if (!input)
+            gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s: %s is no input", what, gram_describe(t, -1));
+        (*names)[k] = input->name;
+        lua_pop(lua, 1);
+    }
+    return n;
+}
+
+static void read_symmetry(gram_tracer *t, lua_State *lua)
+{
+    gram_spec *spec = t->spec;
+    if (!lua_istable(lua, -1))
+        gram_fail(t->ctx, gram_here(t), "kernel: symmetry is a table, not %s", gram_describe(t, -1));
+    int index = lua_gettop(lua);
+    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1)) {
+        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
+        if (strcmp(name, "orthogonal") == 0)
+            spec->northogonal = read_names(t, lua, name, &spec->orthogonal);
+        else if (strcmp(name, "permutation") == 0)
+            spec->npermutation = read_names(t, lua, name, &spec->permutation);
+        else
+            gram_fail(t->ctx, gram_here(t), "kernel: symmetry is orthogonal or permutation, not %s",
+                      gram_describe(t, -2));
+    }
+}
+
+static void read_tolerance(gram_tracer *t, lua_State *lua)
+{
+    double tolerance = lua_type(lua, -1) == LUA_TNUMBER ? lua_tonumber(lua, -1) : 0;
+    if (!(tolerance > 0 && tolerance < 1))
+        gram_fail(t->ctx, gram_here(t), "kernel: tolerance is a number between 0 and 1, not %s", gram_describe(t, -1));
+    t->spec->tolerance = tolerance;
+}
+
+static void read_doc(gram_tracer *t, lua_State *lua)
+{
+    if (lua_type(lua, -1) != LUA_TSTRING)
+        gram_fail(t->ctx, gram_here(t), "kernel: doc is a text, not %s", gram_describe(t, -1));
+    t->spec->doc = gram_strdup(t->ctx, lua_tostring(lua, -1));
+}
+
+static void not_available(gram_tracer *t, lua_State *lua)
+{
+    gram_fail(t->ctx, gram_here(t), "kernel: %s is not available yet", lua_tostring(lua, -2));
+}
+
+static const struct {
+    const char *name;
+    void (*read)(gram_tracer *t, lua_State *lua); /* the value is on top of the stack, its name below */
+} kernel_options[] = {
+    {"symmetry", read_symmetry}, {"tolerance", read_tolerance}, {"doc", read_doc},
+    {"grad", not_available},     {"inplace", not_available},
+};
+
+static void read_kernel_option(gram_tracer *t, lua_State *lua)
+{
+    const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
+    for (size_t k = 0; k < sizeof kernel_options / sizeof *kernel_options; k++)
+        if (strcmp(kernel_options[k].name, name) == 0) {
+            kernel_options[k].read(t, lua);
+            return;
+        }
+    gram_fail(t->ctx, gram_here(t), "kernel has no option %s: there are symmetry tolerance doc",
+              *name ? name : gram_describe(t, -2));
+}
+
+/* The struct has a member NAME_stride for arrays. */
+static void check_stride_names(gram_tracer *t)
+{
+    const gram_spec *spec = t->spec;
+    for (int k = 0; k < spec->ninputs + spec->noutputs; k++) {
+        const char *name = k < spec->ninputs ? spec->inputs[k]->name : spec->outputs[k - spec->ninputs].name;
+        const char *stride = gram_format(t->ctx, "%s_stride", name);
+        bool output = false;
+        for (int o = 0; o < spec->noutputs; o++)
+            output = output || strcmp(spec->outputs[o].name, stride) == 0;
+        if (output || gram_meaning(t, stride))
+            gram_fail(t->ctx, gram_here(t), "the name %s is taken: it is where the strides of %s are given", stride,
+                      name);
+    }
+}
+
+/* The kernel is a C function, beside those that emitted C calls. */
+static const char *check_kernel_name(gram_tracer *t)
+{
+    const char *name = gram_check_name(t, 1, "kernel");
+    if (gram_is_listed(library, name))
+        gram_fail(t->ctx, gram_here(t), "kernel: %s is a function of C's library", name);
+    return name;
+}
+
+/* kernel(name, outputs, options). */
+static int kernel(gram_tracer *t, lua_State *lua)
+{
+    lua_settop(lua, 3);
+    if (t->made_kernel)
+        gram_fail(t->ctx, gram_here(t), "a spec makes one kernel: this is the second");
+    t->spec->name = check_kernel_name(t);
+    read_outputs(t, lua, 2);
+    if (!lua_isnil(lua, 3) && !lua_istable(lua, 3))
+        gram_fail(t->ctx, gram_here(t), "kernel: options are a table, not %s", gram_describe(t, 3));
+    for (lua_isnil(lua, 3) ? (void)0 : lua_pushnil(lua); lua_gettop(lua) > 3 && lua_next(lua, 3); lua_pop(lua, 1))
+        read_kernel_option(t, lua);
+    check_stride_names(t);
+    t->made_kernel = true;
+    lua_pushlightuserdata(lua, t->spec);
+    return 1;
+}
+
+const gram_binding gram_kernel_bindings[] = {{"kernel", kernel}, {NULL, NULL}};
