@@ -92,6 +92,7 @@ $B/gram: $(COMMAND_O) $B/libgram.a
 # Only their own entry points are visible. TinyCC and Lua are linked in where the system has them as archives; the Lua
 # module takes Lua from the interpreter that loads it. runtime/shared/streams.c says what --wrap is for.
 SONAME = libgram.so.0
+VERSION = $(shell sed -n 's/.define GRAM_VERSION "\(.*\)"/\1/p' gen/gram.h)
 SHARED_O = $B/runtime_shared_streams.o
 WRAP = -Wl,--wrap=stdin,--wrap=stdout,--wrap=stderr,--wrap=environ
 archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$1.a)) -l$1)
@@ -166,11 +167,19 @@ bench: $B/gram
 	@for spec in specs/*.lua; do $B/gram bench $$spec || exit 1; done
 
 # ---- the rest ----
-install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/gram/specs)
+LUA_VERSION = 5.4
+HEADERS = gen/gram.h runtime/array.h runtime/tensors.h
+
+install: all lua shared
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig lib/lua/$(LUA_VERSION) include/gram share/gram/specs)
 	install -m 755 $B/gram $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $B/libgram.a $(DESTDIR)$(PREFIX)/lib
-	install -m 644 gen/gram.h runtime/array.h $(DESTDIR)$(PREFIX)/include
+	install -m 755 $B/$(SONAME) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libgram.so
+	install -m 755 $B/gram.so $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/gram
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBS@|$(LDLIBS)|; s|@VERSION@|$(VERSION)|' runtime/gram.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/gram.pc
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 
 PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-numpy python3-pip

@@ -240,6 +240,12 @@ gram_status gram_load_file(const char *file, const gram_load_options *options, g
 
 /* ---- questions ---- */
 
+const gram_array *gram_port_weights(const gram_port *port, const gram_tensors *weights)
+{
+    const gram_array *array = port->key ? gram_tensors_find(weights, port->key) : NULL;
+    return array ? array : gram_tensors_find(weights, port->name);
+}
+
 const char *gram_name(const gram_kernel *kernel)
 {
     return kernel->build.spec->name;

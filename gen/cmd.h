@@ -30,6 +30,7 @@ typedef struct gram_cli {
     bool json;
     const char *output;          /* -o */
     const char *stage;           /* --stage */
+    const char *weights;         /* --weights */
 } gram_cli;
 
 /* Prints "gram COMMAND: ..." and the hint where help is to be found; returns GRAM_EXIT_USAGE. */

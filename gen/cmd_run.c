@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../runtime/npy.h"
 #include "cmd.h"
@@ -18,6 +19,8 @@ typedef struct job {
     int n;
     gram_argument *arguments;
     gram_array *arrays;
+    gram_tensors **files;        /* open files of tensors: one for each argument at most, and --weights */
+    int nfiles;
     char message[GRAM_MESSAGE_SIZE];
 } job;
 
@@ -65,6 +68,63 @@ static bool has_argument(const job *j, const char *name)
     return false;
 }
 
+static int complain(const job *j)
+{
+    fprintf(stderr, "error: %s\n", j->message);
+    return GRAM_EXIT_FAULT;
+}
+
+static const gram_tensors *open_tensors(job *j, const char *path)
+{
+    gram_tensors **file = &j->files[j->nfiles];
+    if (gram_tensors_open(file, path, j->message, sizeof j->message) != 0)
+        return NULL;
+    j->nfiles++;
+    return *file;
+}
+
+/* "w.safetensors:q.weight" is one tensor of a file. Where a file of the whole name exists, it is meant. */
+static int read_tensor(job *j, gram_argument *a, const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    char *path = colon && access(value, F_OK) != 0 ? strndup(value, (size_t)(colon - value)) : NULL;
+    if (!path)
+        return gram_npy_read(a->array, value, j->message, sizeof j->message);
+    const gram_tensors *file = open_tensors(j, path);
+    const gram_array *array = file ? gram_tensors_find(file, colon + 1) : NULL;
+    if (file && !array)
+        snprintf(j->message, sizeof j->message, "%s has no tensor %s", path, colon + 1);
+    free(path);
+    if (!array)
+        return -1;
+    *a->array = *array;
+    a->array->storage = NULL;
+    return 0;
+}
+
+/* Inputs that no field gave, from --weights: what has a key has to be there, others may come from elsewhere. */
+static int add_weights(job *j)
+{
+    const gram_port *inputs;
+    const int n = gram_inputs(j->kernel, &inputs);
+    const gram_tensors *file = open_tensors(j, j->cli->weights);
+    if (!file)
+        return complain(j);
+    for (int i = 0; i < n; i++) {
+        const gram_array *array = has_argument(j, inputs[i].name) ? NULL : gram_port_weights(&inputs[i], file);
+        if (array) {
+            gram_argument *a = add_argument(j, inputs[i].name, j->cli->weights);
+            *a->array = *array;
+            a->array->storage = NULL;
+        } else if (inputs[i].key && !has_argument(j, inputs[i].name)) {
+            snprintf(j->message, sizeof j->message, "%s has no tensor %s for %s", j->cli->weights, inputs[i].key,
+                     inputs[i].name);
+            return complain(j);
+        }
+    }
+    return 0;
+}
+
 /* A field is a size of --random, or an array's file. Names that the spec does not have are left to gram_run's error. */
 static int take_field(job *j, const gram_field *field)
 {
@@ -76,11 +136,8 @@ static int take_field(job *j, const gram_field *field)
         return 0;
     }
     gram_argument *a = add_argument(j, field->name, field->value);
-    if (role_of(j->kernel, field->name) == IS_INPUT &&
-        gram_npy_read(a->array, field->value, j->message, sizeof j->message) != 0) {
-        fprintf(stderr, "error: %s\n", j->message);
-        return GRAM_EXIT_FAULT;
-    }
+    if (role_of(j->kernel, field->name) == IS_INPUT && read_tensor(j, a, field->value) != 0)
+        return complain(j);
     return 0;
 }
 
@@ -159,9 +216,7 @@ static int write_outputs(job *j)
     for (int i = 0; i < j->n && drafts; i++)
         gram_draft_discard(&drafts[i]);
     free(drafts);
-    if (failed)
-        fprintf(stderr, "error: %s\n", j->message);
-    return failed ? GRAM_EXIT_FAULT : GRAM_EXIT_OK;
+    return failed ? complain(j) : GRAM_EXIT_OK;
 }
 
 /* Two arrays of one file would leave only the last. */
@@ -183,6 +238,8 @@ static int run_job(job *j)
     int status = 0;
     for (int i = 0; i < j->cli->nfields && status == 0; i++)
         status = take_field(j, &j->cli->fields[i]);
+    if (status == 0 && j->cli->weights)
+        status = add_weights(j);
     if (status == 0 && j->cli->random)
         status = add_random_inputs(j);
     if (status == 0)
@@ -211,13 +268,17 @@ int gram_cmd_run(const gram_cli *cli)
     int most = cli->nfields + gram_inputs(j.kernel, &inputs) + gram_outputs(j.kernel, &outputs);
     j.arguments = calloc((size_t)most, sizeof *j.arguments);
     j.arrays = calloc((size_t)most, sizeof *j.arrays);
+    j.files = calloc((size_t)cli->nfields + 1, sizeof *j.files);
     for (int s = 0; s < GRAM_SIZES; s++)
         j.sizes[s] = -1;
-    status = j.arguments && j.arrays ? run_job(&j) : gram_fault("error: out of memory");
+    status = j.arguments && j.arrays && j.files ? run_job(&j) : gram_fault("error: out of memory");
     for (int i = 0; i < j.n; i++)
         gram_array_free(j.arguments[i].array);
+    for (int i = 0; i < j.nfiles; i++)
+        gram_tensors_close(j.files[i]);
     free(j.arguments);
     free(j.arrays);
+    free(j.files);
     gram_free(j.kernel);
     return status;
 }

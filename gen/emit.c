@@ -518,12 +518,11 @@ static const char *argument_dim(emitter *e, gram_dim d)
 
 static void add_checks(emitter *e)
 {
-    int n;
-    const gram_agreement *agree = gram_agreements(e->ctx, e->spec, &n);
     gram_template_begin(e->L, "checks");
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < e->spec->nchecks; k++) {
+        const gram_check *check = &e->spec->checks[k];
         gram_template_begin(e->L, NULL);
-        set(e, "condition", gram_format(e->ctx, "%s != %s", argument_dim(e, agree[k].a), argument_dim(e, agree[k].b)));
+        set(e, "condition", gram_format(e->ctx, "%s != %s", argument_dim(e, check->a), argument_dim(e, check->b)));
         gram_template_end(e->L);
     }
     gram_template_end(e->L);

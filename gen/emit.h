@@ -9,10 +9,4 @@
  * command that made it. */
 const char *gram_emit_about(gram_ctx *ctx, const gram_spec *spec, const gram_plan *plan, const gram_request *request);
 
-/* Sizes that must be equal when the kernel runs, as tracing could not tell. */
-typedef struct gram_agreement {
-    gram_dim a, b;
-} gram_agreement;
-const gram_agreement *gram_agreements(gram_ctx *ctx, const gram_spec *spec, int *n);
-
 #endif

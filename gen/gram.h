@@ -10,7 +10,8 @@
  *     gram_free(kernel);
  *
  * Nothing here prints, exits or keeps global state. A function that can fail returns a gram_status and writes one line
- * into the caller's message. A kernel may be used from many threads at once. Arrays are described by array.h. */
+ * into the caller's message. A kernel may be used from many threads at once. Arrays are described by array.h,
+ * files of weights read by tensors.h. */
 #ifndef GRAM_H
 #define GRAM_H
 
@@ -22,6 +23,7 @@ extern "C" {
 #endif
 
 #include "array.h"
+#include "tensors.h"
 
 #define GRAM_VERSION "0.1.0"
 
@@ -34,6 +36,15 @@ typedef enum gram_status {
     GRAM_BAD_COMPILER,    /* no compiler, or it refused what gram emitted (a bug in gram; the text is kept) */
     GRAM_NO_MEMORY,
 } gram_status;
+
+#ifndef GRAM_TEAM
+#define GRAM_TEAM
+typedef struct gram_team {        /* how to run one phase on several threads */
+    int threads;
+    void (*run)(const struct gram_team *team, void (*task)(void *job, int thread), void *job);
+    void *self;                   /* run calls task(job, t) once for each t in [0, threads) and returns when all have */
+} gram_team;
+#endif
 
 typedef struct gram_kernel gram_kernel;
 typedef struct gram_store gram_store;
@@ -114,15 +125,27 @@ typedef struct gram_argument {
     const char *origin;          /* where it came from, for messages: a file's path, or NULL */
 } gram_argument;
 
+/* The array of an input in a file of weights: under its key, else under its name; NULL where the file has neither. */
+const gram_array *gram_port_weights(const gram_port *port, const gram_tensors *weights);
+
 /* Runs the kernel on named arrays: all of its inputs, and those outputs that are wanted. Shapes are as in the language
  * reference: an array may leave out a batch axis of 1, and a batch of 1 serves every item; an output has a batch axis
  * where an input came with one. Any strides and any float type are taken; what is in the kernel's own type with a
  * contiguous last axis is not copied. An output made here has the kernel's type. */
 gram_status gram_run(gram_kernel *kernel, int narguments, const gram_argument *arguments, char *message, size_t size);
 
-/* Bytes of workspace that a run on these arguments uses. */
-gram_status gram_run_workspace(gram_kernel *kernel, int narguments, const gram_argument *arguments, size_t *bytes,
-                               char *message, size_t size);
+/* The same on the caller's team instead of the kernel's own threads; team NULL: on the calling thread alone. */
+gram_status gram_run_on(gram_kernel *kernel, const gram_team *team, int narguments, const gram_argument *arguments,
+                        char *message, size_t size);
+
+/* What a run on these arguments takes; the arguments may leave out outputs. */
+typedef struct gram_cost {
+    double operations;           /* those of the plan's products and formulas; 0 for the reference */
+    double bytes;                /* its arrays, each once */
+    size_t workspace;            /* bytes */
+} gram_cost;
+gram_status gram_run_cost(gram_kernel *kernel, int narguments, const gram_argument *arguments, gram_cost *cost,
+                          char *message, size_t size);
 
 #ifdef __cplusplus
 }

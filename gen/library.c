@@ -41,12 +41,19 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-/* The next word that starts with gram_ or GRAM_ in [at, end); its end in *after. NULL: none. */
+/* Past the comment that starts at `at`. */
+static const char *after_comment(const char *at, const char *end)
+{
+    const char *close = strstr(at, "*/");
+    return close && close + 2 < end ? close + 2 : end;
+}
+
+/* The next word outside comments that starts with gram_ or GRAM_ in [at, end); its end in *after. NULL: none. */
 static const char *next_word(const char *at, const char *end, const char **after)
 {
     while (at < end) {
         if (!is_word(*at)) {
-            at++;
+            at = at[0] == '/' && at[1] == '*' ? after_comment(at, end) : at + 1;
             continue;
         }
         const char *start = at;

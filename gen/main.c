@@ -111,6 +111,12 @@ static int take_stage(gram_cli *cli, const char *value)
     return 0;
 }
 
+static int take_weights(gram_cli *cli, const char *value)
+{
+    cli->weights = value;
+    return 0;
+}
+
 typedef struct option {
     const char *name, *value;            /* value NULL: a flag */
     const char *help;
@@ -126,6 +132,7 @@ static const option options[] = {
     {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL},
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
+    {"--weights", "FILE", "a .safetensors or .npz file: inputs by their key or name", take_weights, "run"},
     {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
     {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
     {"--json", NULL, "one JSON object a line", take_json, "bench"},

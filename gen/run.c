@@ -5,8 +5,12 @@
 
 #include "bind.h"
 #include "compile.h"
+#include "plan.h"
 
 enum { ALIGNMENT = 64 };
+
+/* Operations that take about as long as waking the other threads. */
+static const double WORTH_A_TEAM = 500e3;
 
 /* A workspace: its bytes follow this header. */
 struct gram_block {
@@ -19,15 +23,16 @@ typedef union slot {
     int64_t number;
 } slot;
 
-/* One call of gram_run or gram_run_workspace. */
+/* One call of gram_run, gram_run_on or gram_run_cost. */
 typedef struct run {
     gram_kernel *kernel;
     int narguments;
     const gram_argument *arguments;
+    bool own_team;               /* on the kernel's threads; else on `team` */
+    const gram_team *team;
     gram_binding binding;
     gram_block *block;
-    bool only_workspace;
-    size_t workspace;
+    gram_cost *cost;             /* not NULL: only this is asked for */
 } run;
 
 static gram_block *take_block(gram_kernel *kernel, size_t size)
@@ -107,22 +112,70 @@ static const char *refusal(int code)
     return code > 0 && code < (int)(sizeof texts / sizeof texts[0]) ? texts[code] : "failed";
 }
 
+/* About how many operations a step takes: products, and one for each scalar operation. */
+static double step_work(const gram_step *step, const gram_binding *b)
+{
+    double each = 1 + step->program.n;
+    for (int k = 0; k < step->nleaves; k++)
+        each += 2 * (double)gram_dim_value(step->leaves[k].inner, b->sizes);
+    for (int k = 0; k < step->nsums; k++)
+        each += 2 * (double)gram_dim_value(step->sums[k].rows, b->sizes);
+    double pairs = (double)gram_dim_value(step->lanes, b->sizes) * (double)gram_dim_value(step->queries, b->sizes);
+    return each * pairs * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)b->batch : 1);
+}
+
+static double plan_work(const gram_plan *plan, const gram_binding *b)
+{
+    double work = 0;
+    for (int k = 0; plan && k < plan->nsteps; k++)
+        work += step_work(plan->steps[k], b);
+    return work;
+}
+
+/* NULL where the caller alone is done sooner. */
+static const gram_team *team_for(const run *r)
+{
+    const gram_pool *pool = r->kernel->pool;
+    if (!r->own_team)
+        return r->team;
+    return pool && plan_work(r->kernel->build.plan, &r->binding) > WORTH_A_TEAM ? gram_pool_team(pool) : NULL;
+}
+
 static void run_compiled(gram_ctx *ctx, run *r)
 {
     gram_kernel *kernel = r->kernel;
-    const gram_team *team = kernel->pool ? gram_pool_team(kernel->pool) : NULL;
+    const gram_team *team = team_for(r);
     slot *args = gram_alloc(ctx, (size_t)kernel->layout.nwords * sizeof(slot));
     for (int i = 0; i < kernel->layout.nslots; i++)
         fill_slot(&r->binding, &kernel->layout.slots[i], args + kernel->layout.slots[i].word);
-    r->workspace = kernel->workspace(args, team ? team->threads : 1);
-    if (r->only_workspace)
+    size_t workspace = kernel->workspace(args, team ? team->threads : 1);
+    if (r->cost) {
+        r->cost->workspace = workspace;
         return;
-    r->block = take_block(kernel, r->workspace);
+    }
+    r->block = take_block(kernel, workspace);
     if (!r->block)
-        gram_fail(ctx, (gram_loc){0}, "out of memory for a workspace of %zu bytes", r->workspace);
+        gram_fail(ctx, (gram_loc){0}, "out of memory for a workspace of %zu bytes", workspace);
     int code = kernel->run(args, r->block + 1, team);
     if (code != 0)
         gram_fail(ctx, (gram_loc){0}, "%s: %s", kernel->build.spec->name, refusal(code));
+}
+
+static double bytes_of(const gram_bound *bound, int n)
+{
+    double bytes = 0;
+    for (int i = 0; i < n; i++) {
+        const gram_array *a = &bound[i].array;
+        bytes += (double)gram_array_count(a->dtype, a->ndim, a->shape) * (double)gram_dtype_size(a->dtype);
+    }
+    return bytes;
+}
+
+static void find_cost(const run *r)
+{
+    const gram_spec *spec = r->kernel->build.spec;
+    r->cost->operations = plan_work(r->kernel->build.plan, &r->binding);
+    r->cost->bytes = bytes_of(r->binding.inputs, spec->ninputs) + bytes_of(r->binding.outputs, spec->noutputs);
 }
 
 /* ---- the reference ---- */
@@ -171,11 +224,13 @@ static void run_all(gram_ctx *ctx, void *data)
     r->binding.integer = reference ? GRAM_F8 : GRAM_I4;
     r->binding.made = real;
     gram_bind(ctx, r->kernel->build.spec, r->narguments, r->arguments, &r->binding);
+    if (r->cost)
+        find_cost(r);
     if (!reference)
         run_compiled(ctx, r);
-    else if (!r->only_workspace)
+    else if (!r->cost)
         run_reference(ctx, r);
-    if (!r->only_workspace)
+    if (!r->cost)
         gram_bind_finish(ctx, r->kernel->build.spec, &r->binding);
 }
 
@@ -191,22 +246,28 @@ static gram_status run_once(run *r, char *message, size_t size)
     if (failed)
         snprintf(message, size, "%s", ctx->message);
     give_block(r->kernel, r->block);
-    gram_bind_free(r->kernel->build.spec, &r->binding, failed || r->only_workspace);
+    gram_bind_free(r->kernel->build.spec, &r->binding, failed || r->cost);
     gram_ctx_free(ctx);
     return failed ? GRAM_BAD_ARRAYS : GRAM_OK;
 }
 
 gram_status gram_run(gram_kernel *kernel, int narguments, const gram_argument *arguments, char *message, size_t size)
 {
-    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments};
+    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments, .own_team = true};
     return run_once(&r, message, size);
 }
 
-gram_status gram_run_workspace(gram_kernel *kernel, int narguments, const gram_argument *arguments, size_t *bytes,
-                               char *message, size_t size)
+gram_status gram_run_on(gram_kernel *kernel, const gram_team *team, int narguments, const gram_argument *arguments,
+                        char *message, size_t size)
 {
-    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments, .only_workspace = true};
-    gram_status status = run_once(&r, message, size);
-    *bytes = r.workspace;
-    return status;
+    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments, .team = team};
+    return run_once(&r, message, size);
+}
+
+gram_status gram_run_cost(gram_kernel *kernel, int narguments, const gram_argument *arguments, gram_cost *cost,
+                          char *message, size_t size)
+{
+    run r = {.kernel = kernel, .narguments = narguments, .arguments = arguments, .own_team = true, .cost = cost};
+    *cost = (gram_cost){0};
+    return run_once(&r, message, size);
 }

@@ -24,19 +24,23 @@ static char native_order(void)
     return low ? '<' : '>';
 }
 
-/* A file being read, and where its complaints go. */
+/* A file being read, or its bytes in memory, and where complaints go. */
 typedef struct reader {
     int fd;
     const char *path;
     char *message;
     size_t size;
+    const char **bytes;        /* in memory: what is left of it */
+    size_t *left;
 } reader;
 
 #define REFUSE(r, ...) refuse((r), gram_message((r)->message, (r)->size, __VA_ARGS__))
 
-/* Puts the path before the message that has just been written. */
+/* Puts the path, where there is one, before the message that has just been written. */
 static int refuse(const reader *r, int status)
 {
+    if (!r->path)
+        return status;
     char *copy = strdup(r->message);
     if (copy)
         gram_message(r->message, r->size, "%s: %s", r->path, copy);
@@ -187,18 +191,20 @@ static int parse_header(const reader *r, const char *text, header *h)
     return 0;
 }
 
-/* Reads magic, version and header length and returns the header's text in *text, which the caller frees. */
-static int read_header(const reader *r, char **text)
+/* Magic, version and header length; `get` brings the next bytes of the file. The header's text is the caller's to free. */
+typedef int get_bytes(const reader *r, void *to, size_t bytes, const char *part);
+
+static int read_header(const reader *r, get_bytes *get, char **text)
 {
     unsigned char start[MAGIC_SIZE + 2], count[4] = {0};
-    if (read_fully(r, start, sizeof start, "magic"))
+    if (get(r, start, sizeof start, "magic"))
         return -1;
     if (memcmp(start, MAGIC, MAGIC_SIZE) != 0)
         return REFUSE(r, "not a .npy file");
     const int major = start[MAGIC_SIZE], minor = start[MAGIC_SIZE + 1];
     if (major < 1 || major > 3 || minor != 0)
         return REFUSE(r, "version %d.%d of .npy is not supported: 1.0, 2.0 and 3.0 are", major, minor);
-    if (read_fully(r, count, major == 1 ? 2 : 4, "header length"))
+    if (get(r, count, major == 1 ? 2 : 4, "header length"))
         return -1;
     const uint32_t length = count[0] | (uint32_t)count[1] << 8 | (uint32_t)count[2] << 16 | (uint32_t)count[3] << 24;
     if (length > HEADER_MAX)
@@ -206,7 +212,7 @@ static int read_header(const reader *r, char **text)
     *text = calloc(length + 1, 1);
     if (!*text)
         return REFUSE(r, "out of memory");
-    if (read_fully(r, *text, length, "header"))
+    if (get(r, *text, length, "header"))
         return -1;
     return strlen(*text) == length ? 0 : REFUSE(r, "malformed header: it holds a zero byte");
 }
@@ -286,12 +292,12 @@ static int read_data(const reader *r, const header *h, gram_array *array)
 
 int gram_npy_read(gram_array *array, const char *path, char *message, size_t size)
 {
-    const reader r = {open(path, O_RDONLY | O_CLOEXEC), path, message, size};
+    const reader r = {open(path, O_RDONLY | O_CLOEXEC), path, message, size, NULL, NULL};
     if (r.fd < 0)
         return REFUSE(&r, "%s", strerror(errno));
     char *text = NULL;
     header h = {.ndim = 0};
-    int status = read_header(&r, &text);
+    int status = read_header(&r, read_fully, &text);
     if (status == 0)
         status = parse_header(&r, text, &h);
     if (status == 0)
@@ -300,6 +306,58 @@ int gram_npy_read(gram_array *array, const char *path, char *message, size_t siz
     close(r.fd);
     return status;
 }
+
+/* ---- in memory ---- */
+
+static int take_bytes(const reader *r, void *to, size_t bytes, const char *part)
+{
+    if (bytes > *r->left)
+        return REFUSE(r, "truncated .npy file: its %s has %zu bytes, %zu are expected", part, *r->left, bytes);
+    memcpy(to, *r->bytes, bytes);
+    *r->bytes += bytes;
+    *r->left -= bytes;
+    return 0;
+}
+
+static int view_data(const reader *r, const header *h, gram_array *array)
+{
+    gram_dtype dtype;
+    if (find_dtype(r, h->descr, &dtype))
+        return -1;
+    const int64_t count = gram_array_count(dtype, h->ndim, h->shape);
+    if (count < 0)
+        return REFUSE(r, "its shape is too large");
+    const size_t bytes = (size_t)count * gram_dtype_size(dtype);
+    if (bytes > *r->left)
+        return REFUSE(r, "truncated .npy file: its data has %zu bytes, %zu are expected", *r->left, bytes);
+    *array = gram_array_dense(dtype, h->ndim, h->shape, (void *)*r->bytes);
+    if (strchr("<>", h->descr[0]) && h->descr[0] != native_order()) {
+        if (gram_array_new(array, dtype, h->ndim, h->shape, r->message, r->size))
+            return -1;
+        memcpy(array->data, *r->bytes, bytes);
+        swap_bytes(array->data, count, gram_dtype_size(dtype));
+    }
+    if (h->fortran)
+        reverse_strides(array, h->shape);
+    return 0;
+}
+
+int gram_npy_view(gram_array *array, const void *bytes, size_t count, char *message, size_t size)
+{
+    const char *at = bytes;
+    const reader r = {-1, NULL, message, size, &at, &count};
+    char *text = NULL;
+    header h = {.ndim = 0};
+    int status = read_header(&r, take_bytes, &text);
+    if (status == 0)
+        status = parse_header(&r, text, &h);
+    if (status == 0)
+        status = view_data(&r, &h, array);
+    free(text);
+    return status;
+}
+
+/* ---- writing ---- */
 
 /* The header, padded with spaces so that the data starts at a multiple of 64 bytes. Returns its length. */
 static size_t print_header(char *to, size_t room, const gram_array *array)

@@ -42,8 +42,8 @@ static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const 
 static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row,
                                          int64_t rows, int64_t cols) {
     const int64_t whole = cols / GRAM_SQUARE * GRAM_SQUARE;
-    int64_t r = 0;
-    for (; r + 16 <= rows; r += 16) {
+    const int64_t blocks = rows / 16 * 16;
+    for (int64_t r = 0; r < blocks; r += 16) {
         for (int64_t c = 0; c < whole; c += GRAM_SQUARE) {
             for (int64_t k = r; k < r + 16; k += GRAM_SQUARE) {
                 gram_square(to + c * to_row + k, to_row, from + k * from_row + c, from_row);
@@ -56,7 +56,7 @@ static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gr
         }
     }
     for (int64_t c = 0; c < cols; c++) {
-        for (int64_t k = r; k < rows; k++) {
+        for (int64_t k = blocks; k < rows; k++) {
             to[c * to_row + k] = from[k * from_row + c];
         }
     }

@@ -269,10 +269,14 @@ static inline GRAM_ALWAYS gram_vreal gram_v_real(gram_vint a) {
     return GRAM_CONVERT(gram_vreal, a);
 }
 
-/* The sum and the greatest of the lanes, the latter leaving NaN aside: over parts of 16 bytes, then within one. */
+/* Sixteen bytes of a vector, and of predicates. */
 #if defined(GRAM_VECTOR_BYTES)
 typedef gram_real gram_vpart __attribute__((vector_size(16)));
 typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
+#endif
+
+/* The sum of the lanes: over parts of 16 bytes, then within one. */
+#if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
     gram_vpart part[GRAM_VECTOR_BYTES / 16];
     memcpy(part, &v, sizeof part);
@@ -287,6 +291,12 @@ static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
     }
     return sum;
 }
+#else
+#define gram_v_sum(v) (v)
+#endif
+
+/* The greatest of the lanes, NaN left aside: likewise. */
+#if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
     gram_vpart part[GRAM_VECTOR_BYTES / 16];
     memcpy(part, &v, sizeof part);
@@ -303,7 +313,6 @@ static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
     return top;
 }
 #else
-#define gram_v_sum(v) (v)
 #define gram_v_top(v) (v)
 #endif
 

@@ -253,14 +253,22 @@ static inline GRAM_ALWAYS gram_vreal gram_v_softplus(gram_vreal a) {
     return gram_v_relu(a) + gram_v_log1p(gram_v_exp(-gram_v_abs(a)));
 }
 
-/* erf(x) / x in x^2 for |x| <= 1, to 2e-9 and 8e-18; and (1 + 2 y) e^(y^2) erfc(y) in t = (y - 3) / (y + 3) for all
- * y >= 0 whose erfc is not 0, to 4e-8 and 2e-17 (after Shepherd and Laframboise, Math. Comp. 36, 1981). */
+/* erf(x) / x in x^2 for |x| <= 1, to 2e-9 and 8e-18. */
 #ifdef GRAM_F64
 #define GRAM_ERF_DEGREE 11
 static const gram_real gram_erf_poly[] = {
     1.1283791670955126, -0.37612638903183521, 0.11283791670944185, -0.026866170643111441, 0.0052239776061182956,
     -0.00085483259293068288, 0.00012055293576686918, -1.4924712298094114e-05, 1.6447131524503547e-06,
     -1.6206313408057644e-07, 1.37109789045861e-08, -7.7794657295499956e-10};
+#else
+#define GRAM_ERF_DEGREE 6
+static const gram_real gram_erf_poly[] = {
+    1.12837917f, -0.376126258f, 0.112835852f, -0.026853812f, 0.00518832772f, -0.000801019359f, 7.8538604e-05f};
+#endif
+
+/* (1 + 2 y) e^(y^2) erfc(y) in t = (y - 3) / (y + 3) for all y >= 0 whose erfc is not 0, to 4e-8 and 2e-17 (after
+ * Shepherd and Laframboise, Math. Comp. 36, 1981). */
+#ifdef GRAM_F64
 #define GRAM_ERFCX_DEGREE 22
 static const gram_real gram_erfcx_poly[] = {
     1.2530080582697296, -0.13562110612458056, -0.047562294353449504, 0.12964515870269136, -0.11927366341537483,
@@ -270,9 +278,6 @@ static const gram_real gram_erfcx_poly[] = {
     -1.3106349778716621e-07, 8.9897104850013452e-08, 3.2408509168719978e-08, -7.9018269530654259e-09,
     -3.9484123770264076e-09};
 #else
-#define GRAM_ERF_DEGREE 6
-static const gram_real gram_erf_poly[] = {
-    1.12837917f, -0.376126258f, 0.112835852f, -0.026853812f, 0.00518832772f, -0.000801019359f, 7.8538604e-05f};
 #define GRAM_ERFCX_DEGREE 9
 static const gram_real gram_erfcx_poly[] = {
     1.2530081f, -0.135621078f, -0.0475661603f, 0.129642994f, -0.119218105f, 0.0683555045f, -0.0240288429f,

@@ -15,6 +15,7 @@ local past = option("past", 0) ~= 0                             -- past_key and 
 local nonpad = option("nonpad", 0) ~= 0                         -- nonpad_kv_seqlen is given (opset 24)
 local attn_mask = option("attn_mask", 0)                        -- 0: none, 1: booleans, 2: floats to add
 local mask_heads = option("mask_heads", 0)                      -- 0: the floats are the same for all heads
+local short_mask = option("short_mask", 0) ~= 0                 -- attn_mask has fewer keys; the others are not seen
 local mode = option("qk_matmul_output_mode", -1)                -- -1: no qk_matmul_output
 
 local function input(name, rows, n, h)                          -- rows x n for each of h heads
@@ -45,11 +46,17 @@ local stages = { [0] = S }
 if softcap ~= 0 then S = softcap * tanh(S / softcap) end
 stages[1] = S
 
+if short_mask then
+    total = "l"
+    table.insert(visible, function(i, j) return lt(i, size("l")) end)
+end
+
 if attn_mask == 1 then
     local allowed = ids("attn_mask", total, "n")
     table.insert(visible, function(i, j) return ne(allowed(i, j), 0) end)
 elseif attn_mask == 2 then
-    S = S + scores("attn_mask", total, "n", mask_heads > 0 and { heads = mask_heads } or {})
+    local bias = scores("attn_mask", total, "n", mask_heads > 0 and { heads = mask_heads } or {})
+    S = map(function(s, i, j) return s + bias(i, j) end, S)
 end
 
 local P = softmax(#visible > 0 and keep(all_of(table.unpack(visible)), S) or S)

@@ -26,6 +26,8 @@ typedef struct array {
 } array;
 
 typedef struct problem {
+    const char *text;          /* the spec itself, where it is no file */
+    const void *data;          /* whatever its oracle needs besides */
     int64_t b, n, m, k, d, e;  /* batch, queries, keys, knowledge, embedding, and the option d1 */
     int64_t r;                 /* how far a window or a table reaches */
     int narrays;
@@ -57,7 +59,7 @@ typedef struct block {
     double data[];
 } block;
 
-static double *allocate(problem *p, int64_t count)
+static inline double *allocate(problem *p, int64_t count)
 {
     block *made = calloc(1, sizeof *made + (size_t)count * sizeof(double));
     if (!made)
@@ -67,7 +69,7 @@ static double *allocate(problem *p, int64_t count)
     return made->data;
 }
 
-static void expect(int holds, const char *what)
+static inline void expect(int holds, const char *what)
 {
     if (!holds) {
         fprintf(stderr, "the oracle is wrong: %s\n", what);
@@ -75,12 +77,12 @@ static void expect(int holds, const char *what)
     }
 }
 
-static mat zeros(problem *p, int64_t r, int64_t c)
+static inline mat zeros(problem *p, int64_t r, int64_t c)
 {
     return (mat){p, r, c, allocate(p, r * c)};
 }
 
-static mat tr(mat a)
+static inline mat tr(mat a)
 {
     mat to = zeros(a.p, a.c, a.r);
     for (int64_t i = 0; i < a.r; i++)
@@ -89,7 +91,7 @@ static mat tr(mat a)
     return to;
 }
 
-static array *find(problem *p, const char *name)
+static inline array *find(problem *p, const char *name)
 {
     for (int k = 0; k < p->narrays; k++)
         if (strcmp(p->arrays[k].name, name) == 0)
@@ -99,28 +101,29 @@ static array *find(problem *p, const char *name)
 }
 
 /* Where an item's head begins. */
-static double *part(const array *a, int64_t b, int64_t head)
+static inline double *part(const array *a, int64_t b, int64_t head)
 {
     expect(b < a->size[0] && head < a->size[1], a->name);
     return a->data + (b * a->size[1] + head) * a->size[2] * a->size[3];
 }
 
 /* A column per token, or a vector as one column. */
-static mat tokens(problem *p, const char *name, int64_t b, int64_t head)
+static inline mat tokens(problem *p, const char *name, int64_t b, int64_t head)
 {
     array *a = find(p, name);
     return tr((mat){p, a->size[2], a->size[3], part(a, b, head)});
 }
 
 /* Rows and columns as they are in the array. */
-static mat weights(problem *p, const char *name, int64_t head)
+static inline mat weights(problem *p, const char *name, int64_t head)
 {
     array *a = find(p, name);
     return (mat){p, a->size[2], a->size[3], part(a, 0, head)};
 }
 
 /* A head's d x n of an array [batch, n, heads, d] or [batch, n, heads * d]. */
-static mat flat_tokens(problem *p, const char *name, int64_t b, int64_t n, int64_t d, int64_t head, int64_t heads)
+static inline mat flat_tokens(problem *p, const char *name, int64_t b, int64_t n, int64_t d, int64_t head,
+                              int64_t heads)
 {
     mat to = zeros(p, d, n);
     for (int64_t j = 0; j < n; j++)
@@ -129,19 +132,19 @@ static mat flat_tokens(problem *p, const char *name, int64_t b, int64_t n, int64
     return to;
 }
 
-static double entry(problem *p, const char *name, int64_t b, int64_t head, int64_t column, int64_t row)
+static inline double entry(problem *p, const char *name, int64_t b, int64_t head, int64_t column, int64_t row)
 {
     array *a = find(p, name);
     return part(a, b, head)[column * a->size[3] + row];
 }
 
-static double scalar(problem *p, const char *name, int64_t head)
+static inline double scalar(problem *p, const char *name, int64_t head)
 {
     return *part(find(p, name), 0, head);
 }
 
 /* A column per token. */
-static void store(problem *p, const char *name, int64_t b, int64_t head, mat m)
+static inline void store(problem *p, const char *name, int64_t b, int64_t head, mat m)
 {
     array *a = find(p, name);
     expect(m.c == a->size[2] && m.r == a->size[3], name);
@@ -149,7 +152,7 @@ static void store(problem *p, const char *name, int64_t b, int64_t head, mat m)
     memcpy(part(a, b, head), turned.v, (size_t)(m.r * m.c) * sizeof(double));
 }
 
-static mat mul(mat a, mat b)
+static inline mat mul(mat a, mat b)
 {
     expect(a.c == b.r, "shapes of a product");
     mat to = zeros(a.p, a.r, b.c);
@@ -160,7 +163,7 @@ static mat mul(mat a, mat b)
     return to;
 }
 
-static mat add(mat a, mat b)
+static inline mat add(mat a, mat b)
 {
     expect(a.r == b.r && a.c == b.c, "shapes of a sum");
     mat to = zeros(a.p, a.r, a.c);
@@ -169,7 +172,7 @@ static mat add(mat a, mat b)
     return to;
 }
 
-static mat scale(double factor, mat a)
+static inline mat scale(double factor, mat a)
 {
     mat to = zeros(a.p, a.r, a.c);
     for (int64_t i = 0; i < a.r * a.c; i++)
@@ -177,7 +180,7 @@ static mat scale(double factor, mat a)
     return to;
 }
 
-static mat map(double (*f)(double), mat a)
+static inline mat map(double (*f)(double), mat a)
 {
     mat to = zeros(a.p, a.r, a.c);
     for (int64_t i = 0; i < a.r * a.c; i++)
@@ -186,7 +189,7 @@ static mat map(double (*f)(double), mat a)
 }
 
 /* f of each column of a and each of b. */
-static mat kernel(double (*f)(const double *x, const double *y, int64_t d), mat a, mat b)
+static inline mat kernel(double (*f)(const double *x, const double *y, int64_t d), mat a, mat b)
 {
     expect(a.r == b.r, "lengths of two tokens");
     mat x = tr(a), y = tr(b), to = zeros(a.p, a.c, b.c);
@@ -196,7 +199,7 @@ static mat kernel(double (*f)(const double *x, const double *y, int64_t d), mat 
     return to;
 }
 
-static mat vjoin(mat a, mat b)
+static inline mat vjoin(mat a, mat b)
 {
     expect(a.c == b.c, "columns of a joined matrix");
     mat to = zeros(a.p, a.r + b.r, a.c);
@@ -205,13 +208,13 @@ static mat vjoin(mat a, mat b)
     return to;
 }
 
-static mat hjoin(mat a, mat b)
+static inline mat hjoin(mat a, mat b)
 {
     return tr(vjoin(tr(a), tr(b)));
 }
 
 /* The log of the sum of exp down each column: 1 x c; -inf where there is nothing. */
-static mat logsum(mat a)
+static inline mat logsum(mat a)
 {
     mat to = zeros(a.p, 1, a.c);
     for (int64_t j = 0; j < a.c; j++) {
@@ -226,7 +229,7 @@ static mat logsum(mat a)
 }
 
 /* Down each column; all -inf, or no rows: zeros. */
-static mat softmax(mat a)
+static inline mat softmax(mat a)
 {
     mat to = zeros(a.p, a.r, a.c), lse = logsum(a);
     for (int64_t i = 0; i < a.r; i++)
@@ -235,22 +238,22 @@ static mat softmax(mat a)
     return to;
 }
 
-static double relu(double x)
+static inline double relu(double x)
 {
     return x > 0 ? x : 0;
 }
 
-static double sigmoid(double x)
+static inline double sigmoid(double x)
 {
     return 1 / (1 + exp(-x));
 }
 
-static double gelu(double x)
+static inline double gelu(double x)
 {
     return x / 2 * (1 + erf(x / sqrt(2)));
 }
 
-static double dot(const double *x, const double *y, int64_t d)
+static inline double dot(const double *x, const double *y, int64_t d)
 {
     double sum = 0;
     for (int64_t i = 0; i < d; i++)
@@ -258,7 +261,7 @@ static double dot(const double *x, const double *y, int64_t d)
     return sum;
 }
 
-static double square_distance(const double *x, const double *y, int64_t d)
+static inline double square_distance(const double *x, const double *y, int64_t d)
 {
     double sum = 0;
     for (int64_t i = 0; i < d; i++)
@@ -267,7 +270,7 @@ static double square_distance(const double *x, const double *y, int64_t d)
 }
 
 /* Y = Z'X / sqrt d, where most formulas of the paper start. */
-static mat knowledge_of(problem *p, int64_t b)
+static inline mat knowledge_of(problem *p, int64_t b)
 {
     return scale(1 / sqrt((double)p->d), mul(tr(tokens(p, "Z", b, 0)), tokens(p, "X", b, 0)));
 }

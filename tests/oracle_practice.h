@@ -223,7 +223,7 @@ static void minilm(problem *p, int64_t b)
 
 /* ONNX's Attention with some of its options: Q, K [4 or 2 heads, d], V [2 heads, d1]. */
 typedef struct onnx_case {
-    int is_causal, three_d, past, nonpad, attn_mask, mask_heads, mode;
+    int is_causal, three_d, past, nonpad, attn_mask, mask_heads, short_mask, mode;
     double softcap;
 } onnx_case;
 
@@ -232,6 +232,8 @@ static double onnx_bias(problem *p, const onnx_case *c, int64_t b, int64_t h, in
 {
     double bias = 0, length = c->nonpad ? entry(p, "nonpad_kv_seqlen", b, 0, 0, 0) : 0;
     double offset = c->past ? (double)p->m : c->nonpad ? length - (double)p->n : 0;
+    if (c->short_mask && i >= p->k)
+        return -INFINITY;
     if (c->attn_mask == 2)
         bias = entry(p, "attn_mask", b, c->mask_heads ? h : 0, j, i);
     int seen = !(c->attn_mask == 1 && entry(p, "attn_mask", b, 0, j, i) == 0);
@@ -305,6 +307,11 @@ static void onnx_all_stages(problem *p, int64_t b)
     onnx(p, &(onnx_case){.nonpad = 1, .attn_mask = 2, .mode = 2, .softcap = 3}, b);
 }
 
+static void onnx_short_mask(problem *p, int64_t b)
+{
+    onnx(p, &(onnx_case){.attn_mask = 2, .short_mask = 1, .mode = 2}, b);
+}
+
 #define ONNX "q_num_heads=4 kv_num_heads=2 head_size=d v_head_size=e "
 
 static const oracle oracles_practice[] = {
@@ -334,6 +341,8 @@ static const oracle oracles_practice[] = {
      "Y=b.ny", onnx_padded},
     {"onnx", ONNX "nonpad=1 attn_mask=2 softcap=3 qk_matmul_output_mode=2",
      "Q=b4nd K=b2md V=b2me nonpad_kv_seqlen#b... attn_mask=b.nm", "Y=b4ne qk_matmul_output=b4nm", onnx_all_stages},
+    {"onnx", ONNX "attn_mask=2 short_mask=1 qk_matmul_output_mode=2", "Q=b4nd K=b2md V=b2me attn_mask=b.nk",
+     "Y=b4ne qk_matmul_output=b4nm", onnx_short_mask},
     {0},
 };
 

@@ -3,11 +3,13 @@
     ```lua NAME, ```c NAME, ```python NAME    becomes the file NAME; a spec must pass gram check through TinyCC
     ```console                                lines with $ are commands, the lines below what they print, and a command
                                               must succeed unless it prints an error
-    ```sh                                     commands named, not run; a make target must exist
+    ```sh                                     commands named, not run but for make lua and python; a target must exist
 
 In printed output a line of ... stands for any lines, numbers may differ by rounding, and so may the place of the worst.
 The tables are tested too: every shipped spec has its row, every command and option is described, and so is every name
-that a spec sees. `readme.py --update` writes what the commands print now into the README.
+that a spec sees; the manual page has every command and option.
+
+`readme.py --update` writes what the commands print now into the README.
 """
 import os
 import re
@@ -17,6 +19,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 README = os.path.join(ROOT, "README.md")
+BUILDS = ("lua", "python")
 passed = failed = 0
 
 
@@ -74,8 +77,8 @@ def scratch(folder):
 
 
 def run(command, folder, env):
-    result = subprocess.run(["sh", "-c", command], cwd=folder, env=env, text=True, timeout=300, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = subprocess.run(["sh", "-c", command], cwd=folder, env=env, text=True, timeout=300,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return result.returncode, [line.rstrip() for line in result.stdout.splitlines()]
 
 
@@ -98,22 +101,28 @@ def test_file(kind, name, lines, first, folder, env):
         check(status == 0, "README.md:%d: %s:\n%s" % (first + 1, name, "\n".join(got)))
 
 
-def test_make(lines, first):
+def test_make(lines, first, env):
     makefile = open(os.path.join(ROOT, "Makefile")).read()
     for target in re.findall(r"^make ([\w-]+)", "\n".join(lines), re.M):
         check(re.search(r"^%s:" % re.escape(target), makefile, re.M), "README.md:%d: no make %s" % (first, target))
+        if target in BUILDS:
+            status, got = run("make -s " + target, ROOT, env)
+            check(status == 0, "README.md:%d: make %s:\n%s" % (first, target, "\n".join(got)))
 
 
 def test_tables(text, folder, env):
     for name in sorted(os.listdir(os.path.join(ROOT, "specs"))):
         if name.endswith(".lua"):
             check("| `%s` |" % name[:-4] in text, "README.md: the table of specs lacks %s" % name)
+    manual = open(os.path.join(ROOT, "runtime/gram.1")).read().replace("\\-", "-")
     help_ = "\n".join(run("build/gram --help", folder, env)[1])
     for word in re.findall(r"^  gram (\w+)|^  (-[-\w]+)", help_, re.M):
         check("`" + (("gram " + word[0]) if word[0] else word[1]) in text, "README.md lacks %s" % (word[0] or word[1]))
+        check((word[0] or word[1]) in manual, "gram.1 lacks %s" % (word[0] or word[1]))
     names = re.findall(r"^env\.(\w+)|^function env\.(\w+)", open(os.path.join(ROOT, "gen/std.lua")).read(), re.M)
     table = open(os.path.join(ROOT, "runtime/ops.def")).read()
-    for name in sorted({a or b for a, b in names} | set(re.findall(r"^OP\([A-Z0-9]+, ([a-hj-z]\w*), R, R,", table, re.M))):
+    names = {a or b for a, b in names} | set(re.findall(r"^OP\([A-Z0-9]+, ([a-hj-z]\w*), R, R,", table, re.M))
+    for name in sorted(names):
         check(name in ("neg", "_TABLE") or re.search(r"\b%s\b" % name, text), "README.md lacks %s" % name)
 
 
@@ -126,7 +135,7 @@ def main():
             if kind == "console":
                 test_console(lines, first, folder, env, updates)
             elif kind == "sh":
-                test_make(lines, first)
+                test_make(lines, first, env)
             elif name:
                 test_file(kind, name, lines, first, folder, env)
         test_tables(text, folder, env)

@@ -3,6 +3,7 @@
  *     k = gram.load("specs/x.lua", { jit = "tcc", threads = 2, dtype = "f32", set = { d = 64 } })
  *     out = k { Q = q, K = k_, V = v }         all outputs, made here
  *     k({ Q = q, K = k_, V = v }, { O = o })   only O, into the tensor o; { O = true } makes it
+ *     k:cost(inputs), k:weights("w.safetensors")
  *     k.name, k.source, k.c_header, k.plan, k.ir, k.inputs, k.outputs, k.sizes
  *
  * Kernels are kept by content in a store that lives as long as the Lua state: loading a spec again compiles nothing. */
@@ -10,6 +11,7 @@
 
 #include "tensor.h"
 
+enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
 static const char NAME[] = "gram.kernel", STORE[] = "gram.store";
 
 /* A call fills `arguments`, which has room for every input and output; nothing else runs in between. */
@@ -154,7 +156,7 @@ static void take_options(lua_State *lua, loading *l)
 static kernel *new_kernel(lua_State *lua, gram_kernel *gram)
 {
     const gram_port *ports;
-    const int room = gram_inputs(gram, &ports) + gram_outputs(gram, &ports);
+    const int room = gram_inputs(gram, &ports) + gram_outputs(gram, &ports) + SPARE;
     const size_t each = sizeof(gram_argument) + sizeof(gram_array) + sizeof(int64_t);
     kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 0);
     k->gram = gram;
@@ -249,7 +251,7 @@ static int make_outputs(lua_State *lua, kernel *k, int n)
     const int noutputs = gram_outputs(k->gram, &ports);
     for (int i = 0; i < noutputs; i++, n++) {
         if (n == k->room)
-            luaL_error(lua, "%s takes at most %d arrays", gram_name(k->gram), k->room - noutputs);
+            luaL_error(lua, "%s takes at most %d arrays", gram_name(k->gram), k->room);
         k->arguments[n] = (gram_argument){ports[i].name, gram_lua_empty(lua), NULL};
         lua_setfield(lua, -2, ports[i].name);
     }
@@ -274,17 +276,30 @@ static int call(lua_State *lua)
     return 1;
 }
 
-/* k:workspace(inputs): the bytes of scratch that a run on them uses. */
-static int workspace(lua_State *lua)
+/* k:cost(inputs): what a run on them takes, { operations, bytes, workspace }. */
+static int cost(lua_State *lua)
 {
     char message[GRAM_MESSAGE_SIZE];
-    size_t bytes;
+    gram_cost takes;
     kernel *k = check(lua, 1);
     luaL_checktype(lua, 2, LUA_TTABLE);
     lua_settop(lua, 2);
-    if (gram_run_workspace(k->gram, take_inputs(lua, k), k->arguments, &bytes, message, sizeof message) != GRAM_OK)
+    if (gram_run_cost(k->gram, take_inputs(lua, k), k->arguments, &takes, message, sizeof message) != GRAM_OK)
         return raise(lua, message);
-    lua_pushinteger(lua, (lua_Integer)bytes);
+    lua_createtable(lua, 0, 3);
+    lua_pushnumber(lua, takes.operations);
+    lua_setfield(lua, -2, "operations");
+    lua_pushnumber(lua, takes.bytes);
+    lua_setfield(lua, -2, "bytes");
+    lua_pushinteger(lua, (lua_Integer)takes.workspace);
+    lua_setfield(lua, -2, "workspace");
+    return 1;
+}
+
+/* k:weights(path): the inputs that a .safetensors or .npz file holds, by their key or name. */
+static int weights(lua_State *lua)
+{
+    gram_lua_push_weights(lua, check(lua, 1)->gram, luaL_checkstring(lua, 2));
     return 1;
 }
 
@@ -339,10 +354,16 @@ static void push_name(lua_State *lua, const kernel *k)
     lua_pushstring(lua, gram_name(k->gram));
 }
 
-static void push_workspace(lua_State *lua, const kernel *k)
+static void push_cost(lua_State *lua, const kernel *k)
 {
     (void)k;
-    lua_pushcfunction(lua, workspace);
+    lua_pushcfunction(lua, cost);
+}
+
+static void push_weights(lua_State *lua, const kernel *k)
+{
+    (void)k;
+    lua_pushcfunction(lua, weights);
 }
 
 static void push_text(lua_State *lua, const kernel *k, gram_text_kind kind)
@@ -380,7 +401,7 @@ static const struct {
 } FIELDS[] = {
     {"name", push_name}, {"source", push_source}, {"c_header", push_header}, {"plan", push_plan},
     {"ir", push_ir},     {"inputs", push_inputs}, {"outputs", push_outputs}, {"sizes", push_sizes},
-    {"workspace", push_workspace},
+    {"cost", push_cost}, {"weights", push_weights},
 };
 
 static int index_event(lua_State *lua)

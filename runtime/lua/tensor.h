@@ -38,6 +38,9 @@ gram_array gram_lua_broadcast(lua_State *lua, const gram_array *from, const gram
 /* index.c: t[key] as a view; key is an integer or a table of integers and ranges. */
 gram_array gram_lua_select(lua_State *lua, const gram_array *array, int key);
 
+/* files.c: pushes a table of the kernel's inputs that a file of weights holds. */
+void gram_lua_push_weights(lua_State *lua, const gram_kernel *kernel, const char *path);
+
 /* The parts of the module: functions of the table that require "gram" gives, and the tensors' methods. */
 extern const luaL_Reg gram_lua_math_methods[], gram_lua_math_events[];
 extern const luaL_Reg gram_lua_tensor_functions[], gram_lua_random_functions[], gram_lua_file_functions[];

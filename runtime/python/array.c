@@ -150,12 +150,9 @@ typedef struct buffer {
 static int get_buffer(PyObject *self, Py_buffer *view, int flags)
 {
     buffer *b = (buffer *)self;
-    if ((flags & PyBUF_WRITABLE) && b->owner) {
-        PyErr_SetString(PyExc_BufferError, "the array belongs to a file that is only read");
-        return -1;
-    }
+    (void)flags;
     const Py_ssize_t bytes = (Py_ssize_t)gram_dtype_size(b->array.dtype);
-    *view = (Py_buffer){.buf = b->array.data, .itemsize = bytes, .readonly = b->owner != NULL, .ndim = b->array.ndim,
+    *view = (Py_buffer){.buf = b->array.data, .itemsize = bytes, .ndim = b->array.ndim,
                         .format = (char *)FORMATS[b->array.dtype], .shape = b->shape, .strides = b->strides};
     view->len = (Py_ssize_t)gram_array_count(b->array.dtype, b->array.ndim, b->array.shape) * bytes;
     Py_INCREF(self);

@@ -12,6 +12,8 @@ typedef struct kernel {
     gram_kernel *gram;
 } kernel;
 
+enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
+
 static gram_module_state *state_of(PyObject *self)
 {
     return PyType_GetModuleState(Py_TYPE(self));
@@ -34,7 +36,7 @@ static int begin(call *c, PyObject *self)
 {
     const gram_port *ports;
     *c = (call){.state = state_of(self), .gram = ((kernel *)self)->gram};
-    c->room = gram_inputs(c->gram, &ports) + gram_outputs(c->gram, &ports);
+    c->room = gram_inputs(c->gram, &ports) + gram_outputs(c->gram, &ports) + SPARE;
     const size_t each = sizeof *c->arguments + sizeof *c->arrays + sizeof *c->held + sizeof *c->objects;
     c->arguments = PyMem_Malloc((size_t)c->room * each);
     if (!c->arguments) {
@@ -172,21 +174,29 @@ static PyObject *call_kernel(PyObject *self, PyObject *args, PyObject *keywords)
     return result;
 }
 
-/* k.workspace(Q=q, ...): the bytes of scratch that such a call uses. */
-static PyObject *workspace(PyObject *self, PyObject *args, PyObject *keywords)
+/* k.cost(Q=q, ...): what such a call takes. */
+static PyObject *cost(PyObject *self, PyObject *args, PyObject *keywords)
 {
     char message[GRAM_MESSAGE_SIZE];
-    size_t bytes = 0;
+    gram_cost takes;
     PyObject *result = NULL;
     call c;
     if (begin(&c, self) != 0)
         return NULL;
     if (add_all(&c, args, keywords) == 0) {
-        const gram_status status = gram_run_workspace(c.gram, c.ninputs, c.arguments, &bytes, message, sizeof message);
-        result = status == GRAM_OK ? PyLong_FromSize_t(bytes) : gram_python_raise(c.state, status, message);
+        const gram_status status = gram_run_cost(c.gram, c.ninputs, c.arguments, &takes, message, sizeof message);
+        result = status == GRAM_OK ? Py_BuildValue("{s:d,s:d,s:n}", "operations", takes.operations, "bytes", takes.bytes,
+                                                   "workspace", (Py_ssize_t)takes.workspace)
+                                   : gram_python_raise(c.state, status, message);
     }
     end(&c);
     return result;
+}
+
+/* k.weights(path): the inputs that a .safetensors or .npz file holds, by their key or name. */
+static PyObject *weights(PyObject *self, PyObject *path)
+{
+    return gram_python_weights(state_of(self), ((kernel *)self)->gram, path);
 }
 
 /* ---- properties ---- */
@@ -292,7 +302,8 @@ static PyGetSetDef properties[] = {
 };
 
 static PyMethodDef methods[] = {
-    {"workspace", GRAM_METHOD(workspace), METH_VARARGS | METH_KEYWORDS, "workspace(**inputs): bytes of scratch of such a call."},
+    {"cost", GRAM_METHOD(cost), METH_VARARGS | METH_KEYWORDS, "cost(**inputs): operations, bytes and workspace of such a call."},
+    {"weights", weights, METH_O, "weights(path): the inputs that a .safetensors or .npz file holds."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -120,6 +120,8 @@ static PyObject *load_function(PyObject *module, PyObject *args, PyObject *keywo
 
 static PyMethodDef functions[] = {
     {"load", GRAM_METHOD(load_function), METH_VARARGS | METH_KEYWORDS, load_doc},
+    {"read", GRAM_METHOD(gram_python_read), METH_VARARGS | METH_KEYWORDS,
+     "read(path, *, widen=False)\n\nThe array of a .npy file, or the arrays by name of a .safetensors or .npz file."},
     {NULL, NULL, 0, NULL},
 };
 

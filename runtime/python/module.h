@@ -41,12 +41,12 @@ void gram_python_release(gram_held *held);
 PyObject *gram_python_array(gram_module_state *state, const gram_array *array, PyObject *owner);
 extern PyType_Spec gram_python_buffer_spec;
 
-/* ---- kernel.c, load.c, files.c ---- */
+/* ---- kernel.c, files.c ---- */
 extern PyType_Spec gram_python_kernel_spec;
 extern PyStructSequence_Desc gram_python_port_desc;
 PyObject *gram_python_kernel(gram_module_state *state, gram_kernel *kernel);
-PyObject *gram_python_load(PyObject *module, PyObject *args, PyObject *keywords);
 PyObject *gram_python_read(PyObject *module, PyObject *args, PyObject *keywords);
+PyObject *gram_python_weights(gram_module_state *state, const gram_kernel *kernel, PyObject *path);
 
 /* A slot or method table holds functions as object pointers or as another function type. */
 #define GRAM_SLOT(f) (__extension__ (void *)(f))

@@ -5,6 +5,6 @@
     out = k(Q=q, K=k_, V=v)            # a dict of arrays, no copies where strides allow
     print(k.plan, k.source)
 """
-from ._gram import Error, Kernel, Port, load, __version__
+from ._gram import Error, Kernel, Port, __version__, load, read
 
-__all__ = ["Error", "Kernel", "Port", "load", "__version__"]
+__all__ = ["Error", "Kernel", "Port", "__version__", "load", "read"]

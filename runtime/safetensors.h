@@ -1,0 +1,10 @@
+/* The header of a .safetensors file: huggingface.co/docs/safetensors. */
+#ifndef GRAM_SAFETENSORS_H
+#define GRAM_SAFETENSORS_H
+
+#include "tensors.h"
+
+/* Fills the list of a mapped file. Returns 0, or -1 with a message. */
+int gram_safetensors_list(gram_tensors *file, char *message, size_t size);
+
+#endif

@@ -1,0 +1,92 @@
+"""gram and its peers on the same work, alternately, in one process: make bench.
+
+    bench.py [--rows softmax,decode] [--threads 1,2] [--seconds 2] [--json FILE] [--least]
+
+Prints a Markdown table: for every target of every row the speed of gram's back end as a ratio to the fastest of those
+it is held against, and what it should reach. With --json, also a line a measurement. With --least the exit status
+tells whether all were reached. On one thread the processor's time is taken, which other programs disturb less; on more,
+the clock's; the best run of each counts.
+"""
+import argparse
+import json
+import sys
+import time
+
+import peers
+import rows as table
+
+CLOCKS = {1: time.thread_time}
+
+
+def best_times(calls, threads, seconds):
+    """The best time of each, all taken in turn until the time is up and each has run three times."""
+    clock = CLOCKS.get(threads, time.perf_counter)
+    best = {name: float("inf") for name in calls}
+    rounds, end = 0, time.perf_counter() + seconds
+    while rounds < 3 or time.perf_counter() < end:
+        for name, call in calls.items():
+            start = clock()
+            call()
+            best[name] = min(best[name], clock() - start)
+        rounds += 1
+    return best
+
+
+def measure(row, threads, seconds):
+    """One JSON object for each contender of the row."""
+    multiply, flops = peers.matmul(threads)
+    best = best_times({**row.contenders, "matmul": multiply}, threads, seconds)
+    work = {name: flops if name == "matmul" else row.flops for name in best}
+    return {name: {"row": row.name, "who": name, "threads": threads, "ms": round(1e3 * t, 4),
+                   "gflops": round(1e-9 * work[name] / t, 2)} for name, t in best.items()}
+
+
+def speed(found, name):
+    """Work a second: of a matrix product and of gram as flops, of all others by the row's own flops."""
+    return found[name]["gflops"] if found[name]["gflops"] > 0 else 1e3 / found[name]["ms"]
+
+
+def judge(row, found):
+    """Each target as (contender, against, ratio, least)."""
+    for who, against, least in row.targets:
+        rival = max(against, key=lambda name: speed(found, name))
+        yield who, rival, speed(found, who) / speed(found, rival), least
+
+
+def print_row(row, found, threads):
+    held = True
+    for who, rival, ratio, least in judge(row, found):
+        held &= ratio >= least
+        mark = "yes" if ratio >= least else "**no**"
+        print(f"| {row.name} | {threads} | {who} | {found[who]['gflops']:.1f} | {rival} | {found[rival]['gflops']:.1f} "
+              f"| {ratio:.2f} | {least:.2f} | {mark} |", flush=True)
+    return held
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--rows", default="")
+    ap.add_argument("--threads", default="1")
+    ap.add_argument("--seconds", type=float, default=2)
+    ap.add_argument("--json")
+    ap.add_argument("--least", action="store_true")
+    args = ap.parse_args()
+    wanted = [name for name in args.rows.split(",") if name]
+    log = open(args.json, "w") if args.json else None
+    held = True
+    print("| work | threads | gram | GFLOP/s | against | GFLOP/s | ratio | target | reached |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for threads in map(int, args.threads.split(",")):
+        for make in table.ROWS:
+            if wanted and make.__name__ not in wanted:
+                continue
+            for row in make(threads):
+                found = measure(row, threads, args.seconds)
+                held &= print_row(row, found, threads)
+                for line in found.values() if log else ():
+                    print(json.dumps(line), file=log, flush=True)
+    sys.exit(1 if args.least and not held else 0)
+
+
+if __name__ == "__main__":
+    main()

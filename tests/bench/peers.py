@@ -1,0 +1,107 @@
+"""What gram is measured against: the same work in PyTorch (its fused attention, compiled FlexAttention, eager formulas)
+and onnxruntime. Every function gives {name: function of no arguments}; what takes part is imported when it is asked for."""
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+warnings.filterwarnings("ignore")
+
+
+def tensors(inputs, threads):
+    torch.set_num_threads(threads)
+    return [torch.from_numpy(np.ascontiguousarray(inputs[x])) for x in "QKV"]
+
+
+def onnx_attention(inputs, threads):
+    """com.microsoft.MultiHeadAttention, which wants tokens with their heads side by side."""
+    import onnxruntime as ort
+    from onnx import TensorProto, helper
+    batch, heads, n, d = inputs["Q"].shape
+    shape = [batch, n, heads * d]
+    values = [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape) for x in "QKVO"]
+    node = helper.make_node("MultiHeadAttention", list("QKV"), ["O"], domain="com.microsoft", num_heads=heads)
+    model = helper.make_model(helper.make_graph([node], "g", values[:3], values[3:]), ir_version=10,
+                              opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads > 1 else "1")
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    feed = {x: np.ascontiguousarray(inputs[x].transpose(0, 2, 1, 3)).reshape(shape) for x in "QKV"}
+    return lambda: session.run(None, feed)
+
+
+def flex_attention(work, inputs, threads):
+    """Compiled FlexAttention with the work's change of scores or its block mask, made beforehand."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention as flex
+    q, k, v = tensors(inputs, threads)
+    heads, n = q.shape[1], q.shape[2]
+    slope = torch.exp2(-8 * torch.arange(1, heads + 1) / heads)
+    table = torch.from_numpy(inputs["table"]) if "table" in inputs else None
+    doc = torch.from_numpy(inputs["doc"][0]) if "doc" in inputs else None
+    scores = {"softcap": lambda s, b, h, i, j: 20 * torch.tanh(s / 20),
+              "alibi": lambda s, b, h, i, j: s - slope[h] * (i - j).abs(),
+              "relative": lambda s, b, h, i, j: s + table[h, j - i + n - 1]}
+    masks = {"documents": lambda b, h, i, j: doc[i] == doc[j], "window": lambda b, h, i, j: (i >= j) & (i - j < 256)}
+    options = {"score_mod": scores[work]} if work in scores else {}
+    if work in masks:
+        options["block_mask"] = create_block_mask(masks[work], None, None, n, n, device="cpu")
+    compiled = torch.compile(flex)
+    compiled(q, k, v, **options)
+    return lambda: compiled(q, k, v, **options)
+
+
+def eager(work, inputs, threads):
+    q, k, v = tensors(inputs, threads)
+    d, turned = q.shape[-1], k.transpose(-1, -2)
+    if work == "sigmoid":
+        return lambda: torch.sigmoid(q @ turned / d**0.5) @ v
+    return lambda: torch.exp(-(q.square().sum(-1, keepdim=True) + k.square().sum(-1)[..., None, :] - 2 * q @ turned) / d) @ v
+
+
+def attention(work, inputs, threads, names):
+    def sdpa():
+        q, k, v = tensors(inputs, threads)
+        grouped = q.shape[1] != k.shape[1]
+        return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=work == "causal", enable_gqa=grouped)
+
+    makers = {"sdpa": sdpa, "ort": lambda: onnx_attention(inputs, threads),
+              "flex": lambda: flex_attention(work, inputs, threads), "eager": lambda: eager(work, inputs, threads)}
+    return {name: makers[name]() for name in names}
+
+
+def order8(inputs, threads):
+    """As a user writes it: the chain in its best association, head by head."""
+    torch.set_num_threads(threads)
+    Y, V, A = (torch.from_numpy(inputs[x]) for x in ("Y", "V", "A"))
+    n, heads = Y.shape[2], Y.shape[1]
+
+    def run():
+        for h in range(heads):
+            y = Y[0, h]
+            chain = [y]
+            for _ in range(4):
+                chain += [A, y.T, y]
+            torch.tanh(torch.linalg.multi_dot(chain[:-1]) / n**3.5) @ V[0, h]
+    return {"eager": run}
+
+
+def project(inputs, threads):
+    torch.set_num_threads(threads)
+    X, W, b = (torch.from_numpy(inputs[x]) for x in ("X", "W", "b"))
+    return {"eager": lambda: F.gelu(F.linear(X, W, b))}
+
+
+def read(bytes, threads):
+    """A plain read of as many bytes."""
+    torch.set_num_threads(threads)
+    data = torch.ones(bytes // 4)
+    return lambda: data.sum()
+
+
+def matmul(threads):
+    """A product of 2,048 x 2,048 matrices, and its flops."""
+    torch.set_num_threads(threads)
+    a, b, c = (torch.rand(2048, 2048) for _ in range(3))
+    return (lambda: torch.mm(a, b, out=c)), 2 * 2048**3
