@@ -149,15 +149,15 @@ $B/tests/%: tests/%.c $B/libgram.a
 
 PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
 QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py)
-RUN = PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
+RUN = B="$B" PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
 
 check: all $(PROGRAMS)
 	@$(RUN) $(PROGRAMS) $(QUICK)
 
-test: all $(PROGRAMS)
+test: all lua python shared $(PROGRAMS)
 	@$(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
 
-test-all: all $(PROGRAMS)
+test-all: all lua python shared $(PROGRAMS)
 	@GRAM_TEST=all $(RUN) $(PROGRAMS) $(filter-out tests/run.sh tests/demo%,$(SCRIPTS))
 
 demo: $B/gram
@@ -182,7 +182,8 @@ install: all lua shared
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/gram.pc
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 
-PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-numpy python3-pip
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-dev python3-numpy python3-pip python3-setuptools \
+	python3-wheel valgrind
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \

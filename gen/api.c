@@ -54,6 +54,14 @@ static const gram_setting *copy_settings(gram_ctx *ctx, const gram_load_options 
     return settings;
 }
 
+static const char *const *copy_names(gram_ctx *ctx, const char *const *names, int n)
+{
+    const char **own = gram_alloc(ctx, (size_t)(n + 1) * sizeof *own);
+    for (int i = 0; i < n; i++)
+        own[i] = gram_strdup(ctx, names[i]);
+    return own;
+}
+
 /* Everything is copied: the kernel outlives the caller's strings. */
 static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
 {
@@ -64,6 +72,8 @@ static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
         .nsettings = o->noptions,
         .settings = copy_settings(ctx, o),
         .real_bits = o->real_bits ? o->real_bits : 32,
+        .ngrad = o->ngrad,
+        .grad = copy_names(ctx, o->grad, o->ngrad),
         .max_steps = o->max_steps,
         .max_bytes = o->max_bytes,
         .max_seconds = o->max_seconds,
@@ -87,7 +97,7 @@ static void make_ports(gram_ctx *ctx, gram_kernel *kernel)
                                         gram_input_is_integer(in), in->key};
     }
     for (int i = 0; i < spec->noutputs; i++) {
-        gram_axes axes = gram_output_axes(spec->outputs[i].node);
+        gram_axes axes = gram_output_axes(&spec->outputs[i]);
         kernel->outputs[i] = (gram_port){spec->outputs[i].name, "output", gram_axes_text(ctx, &axes), 0, NULL};
     }
 }

@@ -34,6 +34,12 @@ static const char *array_text(gram_ctx *ctx, const gram_array *a)
     return text.data;
 }
 
+/* The shapes that an input may have: "[batch, n, 64]". */
+static const char *expected_axes(gram_ctx *ctx, const gram_axes *axes)
+{
+    return axes->n == 0 ? "[] or [1]" : gram_axes_text(ctx, axes);
+}
+
 _Noreturn static void misfit(gram_ctx *ctx, const gram_argument *a, const char *expected)
 {
     gram_fail(ctx, nowhere, "%s is %s: expected %s", label(ctx, a), array_text(ctx, a->array), expected);
@@ -83,7 +89,7 @@ static void match_names(gram_ctx *ctx, const gram_spec *spec, int n, const gram_
     }
     for (int i = 0; i < spec->ninputs; i++) {
         gram_axes axes = gram_input_axes(spec->inputs[i]);
-        if (!binding->inputs[i].argument)
+        if (!binding->inputs[i].argument && !spec->inputs[i]->optional)
             gram_fail(ctx, nowhere, "the input %s %s is missing", spec->inputs[i]->name, gram_axes_text(ctx, &axes));
     }
 }
@@ -156,8 +162,10 @@ static void learn_sizes(binder *b)
         gram_bound *bound = &b->binding->inputs[i];
         const gram_argument *a = bound->argument;
         gram_axes axes = gram_input_axes(b->spec->inputs[i]);
+        if (!a)
+            continue;
         if (!with_all_axes(&axes, a->array, &bound->array))
-            misfit(b->ctx, a, gram_axes_text(b->ctx, &axes));
+            misfit(b->ctx, a, expected_axes(b->ctx, &axes));
         if (has_batch(&axes) && a->array->ndim == axes.n)
             b->binding->batch_axis = true;
         for (int k = 0; k < axes.n; k++)
@@ -174,7 +182,7 @@ static void check_numbers(binder *b)
     for (int i = 0; i < b->spec->ninputs; i++) {
         const gram_bound *bound = &b->binding->inputs[i];
         gram_axes axes = gram_input_axes(b->spec->inputs[i]);
-        for (int k = 0; k < axes.n; k++) {
+        for (int k = 0; k < axes.n && bound->argument; k++) {
             const gram_axis *axis = &axes.axis[k];
             if (axis->letter != 'b' && bound->array.shape[k] != gram_dim_value(axis->size, b->binding->sizes))
                 misfit(b->ctx, bound->argument, gram_axes_text(b->ctx, &axes));
@@ -261,7 +269,7 @@ static void check_type(gram_ctx *ctx, const gram_input *input, const gram_bound 
     const char *kinds = integer ? "biu" : "fe", *words = integer ? "integers or booleans" : "floats";
     gram_axes axes = gram_input_axes(input);
     if (!strchr(kinds, gram_dtype_kind(bound->array.dtype)))
-        misfit(ctx, bound->argument, gram_format(ctx, "%s %s", words, gram_axes_text(ctx, &axes)));
+        misfit(ctx, bound->argument, gram_format(ctx, "%s %s", words, expected_axes(ctx, &axes)));
     if (!bound->array.data && count_of(&bound->array) != 0)
         gram_fail(ctx, nowhere, "%s has no data", label(ctx, bound->argument));
 }
@@ -335,7 +343,7 @@ static void prepare_output(binder *b, const gram_output *output, gram_bound *bou
 {
     char message[GRAM_MESSAGE_SIZE];
     int64_t shape[4];
-    gram_axes axes = gram_output_axes(output->node);
+    gram_axes axes = gram_output_axes(output);
     output_shape(b, output, &axes, shape);
     if (!bound->argument->array->data)
         make_output(b, bound, &axes, shape);
@@ -346,6 +354,22 @@ static void prepare_output(binder *b, const gram_output *output, gram_bound *bou
             gram_fail(b->ctx, nowhere, "the output %s: %s", output->name, message);
         bound->array = bound->copy;
     }
+    bound->strides = view_of(&bound->array, &axes);
+}
+
+/* An output's gradient that was left out counts as zeros. */
+static void make_zeros(binder *b, const gram_input *input, gram_bound *bound)
+{
+    char message[GRAM_MESSAGE_SIZE];
+    int64_t shape[4];
+    gram_axes axes = gram_input_axes(input);
+    for (int k = 0; k < axes.n; k++) {
+        const gram_axis *axis = &axes.axis[k];
+        shape[k] = axis->letter == 'b' ? b->binding->batch : gram_dim_value(axis->size, b->binding->sizes);
+    }
+    if (gram_array_new(&bound->copy, b->binding->real, axes.n, shape, message, sizeof message) != 0)
+        gram_fail(b->ctx, nowhere, "%s: %s", input->name, message);
+    bound->array = bound->copy;
     bound->strides = view_of(&bound->array, &axes);
 }
 
@@ -360,8 +384,12 @@ void gram_bind(gram_ctx *ctx, const gram_spec *spec, int narguments, const gram_
     match_names(ctx, spec, narguments, arguments, binding);
     learn_sizes(&b);
     check_numbers(&b);
-    for (int i = 0; i < spec->ninputs; i++)
-        prepare_input(ctx, spec->inputs[i], binding, &binding->inputs[i]);
+    for (int i = 0; i < spec->ninputs; i++) {
+        if (binding->inputs[i].argument)
+            prepare_input(ctx, spec->inputs[i], binding, &binding->inputs[i]);
+        else
+            make_zeros(&b, spec->inputs[i], &binding->inputs[i]);
+    }
     for (int i = 0; i < spec->noutputs; i++) {
         if (binding->outputs[i].argument)
             prepare_output(&b, &spec->outputs[i], &binding->outputs[i]);

@@ -133,7 +133,7 @@ static int compare(gram_kernel *kernel, const symmetry *s, const gram_trial *t, 
     }
     failed = failed || gram_check_run(kernel, inputs, after, message, size);
     for (int i = 0; i < spec->noutputs && !failed; i++) {
-        gram_axes axes = gram_output_axes(spec->outputs[i].node);
+        gram_axes axes = gram_output_axes(&spec->outputs[i]);
         act_on_axes(s, &axes, dim, &before[i], by, column);
         *worst = fmax(*worst, gram_check_error(&after[i], &before[i]));
     }

@@ -10,12 +10,18 @@
 #include "cmd.h"
 #include "sample.h"
 
+/* A size and what says so, an input or the command line; by is NULL until something does. */
+typedef struct known_size {
+    int64_t value;
+    const char *by;
+} known_size;
+
 /* One gram run: arguments, each with its array; inputs first, then outputs. */
 typedef struct job {
     const gram_cli *cli;
     gram_kernel *kernel;
-    int64_t batch;               /* --random: 0 leaves the batch axis out */
-    int64_t sizes[GRAM_SIZES];   /* --random: -1 where not given */
+    known_size batch;            /* --random: without a value, what is made up has no batch axis */
+    known_size sizes[GRAM_SIZES];
     int n;
     gram_argument *arguments;
     gram_array *arrays;
@@ -42,7 +48,7 @@ static role role_of(const gram_kernel *kernel, const char *name)
 }
 
 /* Where the value of "n" or "batch" goes; NULL for other names. */
-static int64_t *size_place(job *j, const char *name)
+static known_size *size_place(job *j, const char *name)
 {
     const char *const *names;
     int n = gram_sizes(j->kernel, &names);
@@ -128,12 +134,13 @@ static int add_weights(job *j)
 /* A field is a size of --random, or an array's file. Names that the spec does not have are left to gram_run's error. */
 static int take_field(job *j, const gram_field *field)
 {
-    int64_t *size = j->cli->random ? size_place(j, field->name) : NULL;
+    known_size *size = size_place(j, field->name);
+    if (size && !j->cli->random)
+        return gram_usage(j->cli, "%s is a size, read off the arrays; --random %s=%s makes arrays up", field->name,
+                          field->name, field->value);
     if (size) {
-        *size = gram_cli_number(field->value);
-        if (*size < (size == &j->batch ? 1 : 0))
-            return gram_usage(j->cli, "%s=%s is not a size", field->name, field->value);
-        return 0;
+        *size = (known_size){gram_cli_number(field->value), "the command line"};
+        return size->value < 0 ? gram_usage(j->cli, "%s=%s is not a size", field->name, field->value) : 0;
     }
     gram_argument *a = add_argument(j, field->name, field->value);
     if (role_of(j->kernel, field->name) == IS_INPUT && read_tensor(j, a, field->value) != 0)
@@ -141,25 +148,78 @@ static int take_field(job *j, const gram_field *field)
     return 0;
 }
 
-/* Inputs without a file are made up; every size must be known for that. */
+/* ---- --random ---- */
+
+static int learn_size(job *j, const char *name, known_size *size, int64_t value, const char *by)
+{
+    if (size->by && size->value != value) {
+        snprintf(j->message, sizeof j->message, "%s is %" PRId64 " by %s and %" PRId64 " by %s", name, value, by,
+                 size->value, size->by);
+        return complain(j);
+    }
+    *size = (known_size){value, by};
+    return 0;
+}
+
+/* The sizes that an array from a file has. One whose axes do not fit is left to gram_run's error. */
+static int learn_sizes(job *j, const gram_input *input, const gram_array *array)
+{
+    const gram_spec *spec = j->kernel->build.spec;
+    gram_axes axes = gram_input_axes(input);
+    const int first = axes.n - array->ndim;
+    int status = 0;
+    for (int k = first; k < axes.n && (first == 0 || first == 1) && status == 0; k++) {
+        const gram_axis *axis = &axes.axis[k];
+        const int64_t length = array->shape[k - first];
+        for (int s = 0; s < spec->nsizes && status == 0; s++) {
+            if (axis->letter != 'b' && gram_dim_equal(axis->size, gram_dim_size(s)))
+                status = learn_size(j, spec->sizes[s], &j->sizes[s], length, input->name);
+        }
+        if (axis->letter == 'b' && length != 1 && status == 0)
+            status = learn_size(j, "batch", &j->batch, length, input->name);
+    }
+    return status;
+}
+
+static bool needs_size(const gram_input *input, int s)
+{
+    return gram_dim_equal(input->rows, gram_dim_size(s)) || gram_dim_equal(input->cols, gram_dim_size(s));
+}
+
+static int add_random_input(job *j, const gram_input *input)
+{
+    const gram_spec *spec = j->kernel->build.spec;
+    int64_t sizes[GRAM_SIZES] = {0};
+    for (int s = 0; s < spec->nsizes; s++) {
+        if (!j->sizes[s].by && needs_size(input, s))
+            return gram_usage(j->cli, "--random needs the size %s=...", spec->sizes[s]);
+        sizes[s] = j->sizes[s].value;
+    }
+    gram_argument *a = add_argument(j, input->name, NULL);
+    if (gram_sample(j->kernel, input, j->batch.by ? j->batch.value : -1, sizes, j->cli->seed, a->array, j->message,
+                    sizeof j->message) == 0)
+        return 0;
+    fprintf(stderr, "error: %s: %s\n", a->name, j->message);
+    return GRAM_EXIT_FAULT;
+}
+
+/* Inputs without a file are made up, of sizes that the command line or the files say. */
 static int add_random_inputs(job *j)
 {
     const gram_spec *spec = j->kernel->build.spec;
-    for (int s = 0; s < spec->nsizes; s++) {
-        if (j->sizes[s] < 0)
-            return gram_usage(j->cli, "--random needs the size %s=...", spec->sizes[s]);
-    }
-    for (int i = 0; i < spec->ninputs; i++) {
-        if (has_argument(j, spec->inputs[i]->name))
-            continue;
-        gram_argument *a = add_argument(j, spec->inputs[i]->name, NULL);
-        if (gram_sample(j->kernel, spec->inputs[i], j->batch, j->sizes, j->cli->seed, a->array, j->message,
-                        sizeof j->message) != 0) {
-            fprintf(stderr, "error: %s: %s\n", a->name, j->message);
-            return GRAM_EXIT_FAULT;
+    const int given = j->n;
+    int status = 0;
+    for (int k = 0; k < given && status == 0; k++) {
+        for (int i = 0; i < spec->ninputs && status == 0; i++) {
+            if (strcmp(spec->inputs[i]->name, j->arguments[k].name) == 0)
+                status = learn_sizes(j, spec->inputs[i], j->arguments[k].array);
         }
     }
-    return 0;
+    for (int i = 0; i < spec->ninputs && status == 0; i++) {
+        if (!has_argument(j, spec->inputs[i]->name))
+            status = add_random_input(j, spec->inputs[i]);
+    }
+    return status;
 }
 
 /* Where no output is asked for, all are made and summed up on stdout. */
@@ -181,6 +241,15 @@ static double entry(const gram_array *a, int64_t i)
     return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
 }
 
+/* NaN has no sign here. */
+static void print_number(double value)
+{
+    if (isnan(value))
+        fputs("nan", stdout);
+    else
+        printf("%.6g", value);
+}
+
 /* "O  f4 [8, 64, 64]  norm 12.3  0.1 -0.2 ..." */
 static void print_output(const gram_argument *a)
 {
@@ -192,9 +261,12 @@ static void print_output(const gram_argument *a)
         printf("%s%" PRId64, i > 0 ? ", " : "", array->shape[i]);
     for (int64_t i = 0; i < count; i++)
         squares += entry(array, i) * entry(array, i);
-    printf("]  norm %.6g ", sqrt(squares));
-    for (int64_t i = 0; i < count && i < 4; i++)
-        printf(" %.6g", entry(array, i));
+    fputs("]  norm ", stdout);
+    print_number(sqrt(squares));
+    for (int64_t i = 0; i < count && i < 4; i++) {
+        fputs(i == 0 ? "  " : " ", stdout);
+        print_number(entry(array, i));
+    }
     puts(count > 4 ? " ..." : "");
 }
 
@@ -269,8 +341,6 @@ int gram_cmd_run(const gram_cli *cli)
     j.arguments = calloc((size_t)most, sizeof *j.arguments);
     j.arrays = calloc((size_t)most, sizeof *j.arrays);
     j.files = calloc((size_t)cli->nfields + 1, sizeof *j.files);
-    for (int s = 0; s < GRAM_SIZES; s++)
-        j.sizes[s] = -1;
     status = j.arguments && j.arrays && j.files ? run_job(&j) : gram_fault("error: out of memory");
     for (int i = 0; i < j.n; i++)
         gram_array_free(j.arguments[i].array);

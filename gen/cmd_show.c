@@ -119,17 +119,16 @@ static DIR *open_specs(char *path, size_t size)
     return NULL;
 }
 
-/* Prints the file's opening comment, without its dashes, behind its name. */
+/* Prints the name, and under it the file's opening comment without its dashes. */
 static void print_opening(const char *folder, const char *name)
 {
     char path[5120], line[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "r");
-    bool first = true;
+    printf("%.*s\n", (int)strlen(name) - 4, name);
     while (file && fgets(line, sizeof line, file) && strncmp(line, "--", 2) == 0) {
-        const char *text = line + 2 + strspn(line + 2, " ");
-        printf("%-24.*s %s", first ? (int)strlen(name) - 4 : 0, name, text);
-        first = false;
+        const char *text = line + 2 + (line[2] == ' ');
+        printf("%s%s", *text == '\n' ? "" : "    ", text);
     }
     if (file)
         fclose(file);

@@ -14,7 +14,7 @@
 #include "template.h"
 
 extern const char gram_template_pack[], gram_template_block[], gram_template_map[], gram_template_stream[],
-    gram_template_whole[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+    gram_template_scatter[], gram_template_items[],    gram_template_whole[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
 typedef struct emitter {
     gram_ctx *ctx;
@@ -274,39 +274,49 @@ static const char *why(emitter *e, const gram_step *step)
     return gram_format(e->ctx, " * The coefficients (%s) are made a tile at a time and not kept.", shape);
 }
 
-/* The step's function; the room of scratch it needs. */
-static const char *add_step(emitter *e, const gram_step *step)
+/* A step over tiles, rendered by its template; the room of scratch it needs. */
+static const char *add_tiles(emitter *e, const gram_step *step)
 {
     bool stream = !strcmp(step->template, "stream");
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
     int tiles = stream ? add_stores(e, step) : 0;
+    const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
     const char *width = add_sums(e, step);
     add_stats(e, step);
     add_leaves(e, step);
     set_lines(e, &lines);
     set_range(e, step);
-    set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
-    set(e, "what", what(e, step));
     set(e, "why", stream ? why(e, step) : "");
     set(e, "width", stream ? width : "");
     set(e, "queries", dim(e, step->queries));
     set(e, "lanes", dim(e, step->lanes));
-    set(e, "items", items(e, step->heads, step->batched));
-    gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
-    gram_template_set_flag(e->L, "batched", step->batched);
+    set(e, "out", out->name);
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "rows", dim(e, out->rows));
+    set(e, "cols", dim(e, out->cols));
     gram_template_set_flag(e->L, "softmax", step->softmax);
     bool maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
     set(e, "dropped", step->softmax || maximum ? "-INFINITY" : "0");
     const char *room = add_places(e, step, width, tiles > lines.tiles ? tiles : lines.tiles);
     gram_template_set_flag(e->L, "scratch", strcmp(room, "0") != 0);
-    if (!stream) {
-        const gram_buffer *b = &e->plan->buffers[step->stores[0].buffer];
-        set(e, "out", b->name);
-        set(e, "to", gram_print_at(e->ctx, step, b, ""));
-    }
     set(e, "head_of_block", gram_template_render(e->ctx, e->L, gram_template_block, "block.c.in"));
-    render_body(e, stream ? gram_template_stream : gram_template_map, stream ? "stream.c.in" : "map.c.in");
     return room;
+}
+
+/* A step that sums an array over the batch's items. */
+static const char *add_items(emitter *e, const gram_step *step)
+{
+    const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
+    gram_step like = *step;
+    like.batched = true;
+    set(e, "in_", in->name);
+    set(e, "out", out->name);
+    set(e, "rows", dim(e, in->rows));
+    set(e, "cols", dim(e, in->cols));
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, &like, in, ""));
+    gram_template_set_flag(e->L, "guard", is_optional(e->plan, step->stores[0].buffer));
+    return "0";
 }
 
 /* A step over whole matrices: one call of the runtime for each head and item. */
@@ -324,7 +334,6 @@ static const char *add_whole(emitter *e, const gram_step *step)
     const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
     const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "", *call = NULL;
     const gram_node *node = step->what;
-    set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
     for (size_t k = 0; k < sizeof calls / sizeof *calls; k++)
         if (calls[k].op == node->op && calls[k].call) {
             call = gram_format(e->ctx, calls[k].call, out->name, out->name, in->name, in->name, rows, cols);
@@ -340,15 +349,39 @@ static const char *add_whole(emitter *e, const gram_step *step)
     }
     set(e, "call", call);
     set(e, "room", room);
-    set(e, "what", what(e, step));
-    set(e, "items", items(e, step->heads, step->batched));
     set(e, "to", gram_print_at(e->ctx, step, out, ""));
     set(e, "from", gram_print_at(e->ctx, step, in, ""));
     gram_template_set_flag(e->L, "tcc", e->tcc);
+    return *room ? room : "0";
+}
+
+/* The loop structures: a step names its template; `add` puts what the template needs into the model and returns the
+ * scratch that a thread of it needs. */
+static const struct {
+    const char *name, *text, *file;
+    const char *(*add)(emitter *e, const gram_step *step);
+} structures[] = {
+    {"map", gram_template_map, "map.c.in", add_tiles},
+    {"stream", gram_template_stream, "stream.c.in", add_tiles},
+    {"scatter", gram_template_scatter, "scatter.c.in", add_tiles},
+    {"whole", gram_template_whole, "whole.c.in", add_whole},
+    {"items", gram_template_items, "items.c.in", add_items},
+};
+
+static const char *add_step(emitter *e, const gram_step *step)
+{
+    set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
+    set(e, "what", what(e, step));
+    set(e, "items", items(e, step->heads, step->batched));
     gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
     gram_template_set_flag(e->L, "batched", step->batched);
-    render_body(e, gram_template_whole, "whole.c.in");
-    return *room ? room : "0";
+    for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)
+        if (!strcmp(structures[k].name, step->template)) {
+            const char *room = structures[k].add(e, step);
+            render_body(e, structures[k].text, structures[k].file);
+            return room;
+        }
+    gram_fail(e->ctx, (gram_loc){0}, "no loop structure %s", step->template);
 }
 
 /* --- the frame ----------------------------------------------------------------------------------------------------- */
@@ -420,7 +453,7 @@ static const char *place_view(emitter *e, const gram_buffer *b)
 static const char *place_output(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
-    gram_axes axes = gram_output_axes(e->spec->outputs[b->index].node);
+    gram_axes axes = gram_output_axes(&e->spec->outputs[b->index]);
     const char *given = place_given(e, b, e->spec->outputs[b->index].name, &axes);
     if (!is_read(e->plan, buffer))
         return given;
@@ -476,6 +509,9 @@ static void add_tensors(emitter *e)
         if (b->storage == GRAM_AT_INPUT) {
             gram_axes axes = gram_input_axes(e->spec->inputs[b->index]);
             place = place_given(e, b, b->name, &axes);
+            if (e->spec->inputs[b->index]->optional)
+                place = gram_format(e->ctx, "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = gram_carve_zeros(workspace, &used, %s);\n}",
+                                    place, b->name, b->name, work_size(e, b));
         } else if (b->storage == GRAM_AT_OUTPUT) {
             place = place_output(e, k);
         } else {
@@ -499,6 +535,8 @@ static void add_names(emitter *e)
     gram_template_end(e->L);
     gram_template_begin(e->L, "inputs");
     for (int k = 0; k < e->spec->ninputs; k++) {
+        if (e->spec->inputs[k]->optional)
+            continue;
         gram_template_begin(e->L, NULL);
         set(e, "name", e->spec->inputs[k]->name);
         gram_template_end(e->L);
@@ -540,7 +578,7 @@ static void add_slots(emitter *e)
             gram_axes axes = gram_input_axes(e->spec->inputs[slot->index]);
             comment = gram_format(e->ctx, " /* %s */", gram_axes_text(e->ctx, &axes));
         } else if (slot->kind == GRAM_SLOT_OUTPUT) {
-            gram_axes axes = gram_output_axes(e->spec->outputs[slot->index].node);
+            gram_axes axes = gram_output_axes(&e->spec->outputs[slot->index]);
             comment = gram_format(e->ctx, " /* %s, or NULL */", gram_axes_text(e->ctx, &axes));
         } else if (strides) {
             comment = " /* batch, head, token, in elements; all 0: dense */";
@@ -577,19 +615,18 @@ static void add_phases(emitter *e)
 
 static const char *kernel_body(emitter *e)
 {
-    const char *rooms[1024];
+    const char **rooms = gram_alloc(e->ctx, (size_t)(e->plan->nsteps + 1) * sizeof *rooms);
     bool scratch = false;
     for (int k = 0; k < e->plan->npacks; k++)
         add_pack(e, &e->plan->packs[k]);
     for (int k = 0; k < e->plan->nsteps; k++) {
-        bool whole_step = !strcmp(e->plan->steps[k]->template, "whole");
-        rooms[k % 1024] = whole_step ? add_whole(e, e->plan->steps[k]) : add_step(e, e->plan->steps[k]);
-        scratch |= strcmp(rooms[k % 1024], "0") != 0;
+        rooms[k] = add_step(e, e->plan->steps[k]);
+        scratch |= strcmp(rooms[k], "0") != 0;
     }
     gram_template_begin(e->L, "steps");
     for (int k = 0; k < e->plan->nsteps; k++) {
         gram_template_begin(e->L, NULL);
-        set(e, "scratch", rooms[k % 1024]);
+        set(e, "scratch", rooms[k]);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);

@@ -64,6 +64,8 @@ typedef struct gram_load_options {
     int real_bits;               /* 32 (the default) or 64 */
     int noptions;
     const gram_option *options;
+    int ngrad;                   /* the gradient's kernel: by these inputs; its inputs are the spec's and a dO for each */
+    const char *const *grad;     /* output O (left out: zeros), its outputs a dX for each input X named here */
     int64_t max_steps;           /* of the spec's Lua: 0 is 50 million instructions */
     int64_t max_bytes;           /* its memory: 0 is 256 MiB */
     double max_seconds;          /* its wall clock: 0 is 1 s */

@@ -12,11 +12,11 @@
 #define TYPE_B GRAM_BOOL
 
 const gram_op_info gram_ops[GRAM_OP_COUNT] = {
-#define MOP(id, name) [GRAM_OP_##id] = {name, GRAM_REAL, "", NULL, NULL},
+#define MOP(id, name) [GRAM_OP_##id] = {name, GRAM_REAL, "", NULL, NULL, NULL},
     GRAM_MATRIX_OPS(MOP)
 #undef MOP
-#define OP(id, name, result, operands, vector, reference, range) \
-    [GRAM_OP_##id] = {#name, TYPE_##result, #operands, #vector, #range},
+#define OP(id, name, result, operands, vector, reference, range, ...) \
+    [GRAM_OP_##id] = {#name, TYPE_##result, #operands, #vector, #range, #__VA_ARGS__},
 #include "../runtime/ops.def"
 #undef OP
 };

@@ -54,6 +54,7 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(EXPAND, "expand")             /* A repeated to r x c                                                        */ \
     MOP(KEEP, "keep")                 /* A where predicate B holds, else dropped                                    */ \
     MOP(GATHER, "gather")             /* A[B, C]: entry (row B, column C) of A, clamped into range; a dropped one is 0 */ \
+    MOP(SCATTER, "scatter")           /* r x c of zeros, to which A's entries are added at (row B, column C), clamped  */ \
     MOP(MATMUL, "matmul")             /* A (r x k) times B (k x c)                                                  */ \
     MOP(TRANSPOSE, "transpose")       /* c x r of A                                                                 */ \
     MOP(SQDIST, "sqdist")             /* A (k x r), B (k x c): |a_i - b_j|^2 over columns                           */ \
@@ -83,7 +84,7 @@ typedef enum gram_op {
 #undef MOP
         GRAM_OP_FIRST_SCALAR,
     GRAM_OP_BEFORE_SCALAR = GRAM_OP_FIRST_SCALAR - 1,
-#define OP(id, name, result, operands, vector, reference, range) GRAM_OP_##id,
+#define OP(id, name, result, operands, vector, reference, range, ...) GRAM_OP_##id,
 #include "../runtime/ops.def"
 #undef OP
     GRAM_OP_COUNT
@@ -96,6 +97,7 @@ typedef struct gram_op_info {
     const char *operands;
     const char *vector;
     const char *range;
+    const char *derivative;
 } gram_op_info;
 extern const gram_op_info gram_ops[GRAM_OP_COUNT];
 static inline bool gram_op_is_scalar(gram_op op)
@@ -126,6 +128,7 @@ typedef struct gram_input {
     const char *key;   /* the tensor's name in a weights file, or NULL */
     gram_loc loc;
     int index;         /* position among the spec's inputs */
+    bool optional;     /* NULL counts as zeros: an output's gradient */
 } gram_input;
 
 enum { GRAM_MOST_DEPTH = 10000 };
@@ -145,6 +148,7 @@ struct gram_node {
     const char *fn;      /* THRESHOLD */
     const gram_input *input;
     gram_loc loc;        /* the spec line that made it */
+    bool of_matrix;      /* a declared matrix is among what it is made from */
     int depth;           /* operations on the longest way down to a leaf; at most GRAM_MOST_DEPTH: passes may recurse */
     int id;              /* in order of making: operands come before their users */
     bool shared;         /* set by simplify: a product that several formulas use, computed once and not taken apart */
@@ -154,6 +158,8 @@ typedef struct gram_output {
     const char *name;
     gram_node *node;
     const gram_node *traced; /* after simplifying: the node as traced, whose heads and batch the array has */
+    const gram_input *like;  /* a gradient: the input whose array's shape it has */
+    bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 
 /* Two sizes that met in an operation, at least one of them a sum: the kernel checks that they are equal when it runs. */
@@ -177,6 +183,8 @@ typedef struct gram_spec {
     double tolerance;                           /* 0: the default of the real type */
     int northogonal, npermutation;              /* declared symmetries: inputs' names */
     const char **orthogonal, **permutation;
+    int ngrad;                                  /* inputs whose gradient is asked for */
+    const char **grad;
     int nparameters_with_size;                  /* weights whose shape depends on a runtime size (finite information) */
 } gram_spec;
 

@@ -25,14 +25,22 @@ gram_axes gram_input_axes(const gram_input *input)
     return axes_make(kind_axes[input->kind], input->batched, input->heads, input->rows, input->cols);
 }
 
-gram_axes gram_output_axes(const gram_node *node)
+bool gram_is_weights(const gram_node *node)
 {
+    return !node->batched && (node->of_matrix || gram_dim_known(node->cols));
+}
+
+gram_axes gram_output_axes(const gram_output *output)
+{
+    const gram_node *node = output->node;
+    if (output->like)
+        return gram_input_axes(output->like);
     bool column = gram_dim_is(node->cols, 1), row = gram_dim_is(node->rows, 1);
-    const char *letters = column && row   ? "bh"
-                          : column        ? "bhr"
-                          : row           ? "bhc"
-                          : node->batched ? "bhcr"
-                                          : "hrc";
+    const char *letters = column && row           ? "bh"
+                          : column                ? "bhr"
+                          : row                   ? "bhc"
+                          : gram_is_weights(node) ? "hrc"
+                                                  : "bhcr";
     return axes_make(letters, node->batched, node->heads, node->rows, node->cols);
 }
 
@@ -112,7 +120,7 @@ gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, int real_bits
     for (int i = 0; i < spec->ninputs; i++)
         add_strides(ctx, &layout, GRAM_SLOT_INPUT_STRIDES, i, gram_input_axes(spec->inputs[i]), spec->inputs[i]->name);
     for (int i = 0; i < spec->noutputs; i++)
-        add_strides(ctx, &layout, GRAM_SLOT_OUTPUT_STRIDES, i, gram_output_axes(spec->outputs[i].node),
+        add_strides(ctx, &layout, GRAM_SLOT_OUTPUT_STRIDES, i, gram_output_axes(&spec->outputs[i]),
                     spec->outputs[i].name);
     return layout;
 }

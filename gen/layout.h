@@ -22,8 +22,12 @@ typedef struct gram_axes {
 gram_axes gram_input_axes(const gram_input *input);
 /* Whether its values are integers (ids and counts): int32_t in the args struct, whatever the compute type. */
 bool gram_input_is_integer(const gram_input *input);
-/* A batched matrix is [batch, H, columns, rows], a vector [batch, H, n], one number [batch, H], weights [H, r, c]. */
-gram_axes gram_output_axes(const gram_node *node);
+/* A gradient is as its input; else a batched matrix is [batch, H, columns, rows], a vector [batch, H, n], one number
+ * [batch, H], weights [H, r, c]. */
+gram_axes gram_output_axes(const gram_output *output);
+/* Whether an output lies as weights do, [H, r, c]: it has no items, and its columns are no tokens, for they are a known
+ * number or come from a declared matrix. */
+bool gram_is_weights(const gram_node *node);
 /* Whether the args struct has strides for it: it has a batch and a token axis. */
 bool gram_axes_strided(const gram_axes *axes);
 /* "[batch, 8, n, 64]" in the arena. */

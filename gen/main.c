@@ -48,11 +48,14 @@ static int take_jit(gram_cli *cli, const char *value)
         if (strcmp(names[i], value) == 0)
             cli->load.jit = names[i];
     }
-    return cli->load.jit ? 0 : gram_usage(cli, "--jit is tcc, cc or reference, not '%s'", value);
+    return cli->load.jit ? 0 : gram_usage(cli, "--jit is tcc, cc%s reference%s, not '%s'", several ? "," : " or",
+                                          several ? " or all" : "", value);
 }
 
 static int take_cc(gram_cli *cli, const char *value)
 {
+    if (value[strspn(value, " ")] == '\0')
+        return gram_usage(cli, "--cc wants the command of a C compiler, not '%s'", value);
     cli->load.cc = value;
     cli->load.flags = strchr(value, ' ') ? "" : NULL; /* a command with flags says all of them */
     return 0;
@@ -307,6 +310,10 @@ int main(int argc, char **argv)
             print_help(stdout);
             return GRAM_EXIT_OK;
         }
+    }
+    if (argc == 2 && strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return GRAM_EXIT_OK;
     }
     if (argc >= 2 && asks_for(argv[1], "--version", "-V"))
         return puts("gram " GRAM_VERSION) < 0;

@@ -19,6 +19,8 @@ typedef struct gram_request {
     /* The sandbox: Lua instructions, bytes, seconds of wall clock; 0: the defaults (50 million, 256 MiB, 1 s). */
     int64_t max_steps, max_bytes;
     double max_seconds;
+    int ngrad;                 /* the gradient by these inputs, in place of the outputs */
+    const char *const *grad;
     const char *command;       /* the command line that emitted text names */
 } gram_request;
 

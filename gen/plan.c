@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "layout.h"
 #include "plan.h"
 #include "simplify.h"
 
@@ -536,6 +537,37 @@ static void whole_into(gram_planner *p, gram_node *node, int buffer)
     add_step(p, step, p->plan->buffers[buffer].name);
 }
 
+static gram_dim larger(gram_dim a, gram_dim b)
+{
+    return gram_dim_is(a, 1) ? b : a;
+}
+
+/* A step that adds a formula's tiles up where its indices say. */
+static void scatter_into(gram_planner *p, gram_node *node, int buffer)
+{
+    const gram_node *a = node->args[0], *i = node->args[1], *j = node->args[2];
+    gram_step *step = new_step(p, "scatter", node);
+    step->what = value_of(a);
+    step->lanes = larger(a->rows, larger(i->rows, j->rows));
+    step->queries = larger(a->cols, larger(i->cols, j->cols));
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
+    step->root = gram_program_scatter(p, step, node, buffer);
+    step->stores[step->nstores++] = (gram_store_plan){.root = step->root, .mask = -1, .lanes = step->lanes, .buffer = buffer};
+    add_step(p, step, p->plan->buffers[buffer].name);
+}
+
+/* A step that sums a batched array over its items. */
+static void sum_items_into(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_step *step = new_step(p, "items", node);
+    step->what = node;
+    step->batched = false;
+    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node), .pack = -1};
+    step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
+    add_step(p, step, p->plan->buffers[buffer].name);
+}
+
 /* Node's value into a buffer of its shape, which may be a part of another's. */
 static void compute_into(gram_planner *p, gram_node *node, int buffer)
 {
@@ -550,6 +582,8 @@ static void compute_into(gram_planner *p, gram_node *node, int buffer)
     }
     if (!done && is_parts(node)) {
         parts_into(p, node, buffer);
+    } else if (!done && node->op == GRAM_OP_SCATTER) {
+        scatter_into(p, node, buffer);
     } else if (!done && gram_is_whole(node)) {
         whole_into(p, node, buffer);
     } else if (!done && gram_is_stream(p, node)) {
@@ -690,18 +724,6 @@ static void add_inputs(gram_planner *p)
             set_buffer(p, p->live[k], p->live[k]->input->index);
 }
 
-/* Does node come from weights alone, with no token and no item in it? */
-static bool from_weights(const gram_node *node)
-{
-    if (node->op == GRAM_OP_INPUT)
-        return node->input->kind == GRAM_MATRIX || (node->input->kind == GRAM_VECTOR && !node->batched) ||
-               node->input->kind == GRAM_SCALAR;
-    bool weights = true;
-    for (int k = 0; k < node->nargs && weights; k++)
-        weights = from_weights(node->args[k]);
-    return weights;
-}
-
 static void add_outputs(gram_planner *p)
 {
     const gram_spec *spec = p->plan->spec;
@@ -713,7 +735,12 @@ static void add_outputs(gram_planner *p)
         b.name = spec->outputs[k].name;
         b.storage = GRAM_AT_OUTPUT;
         b.index = k;
-        b.weights = from_weights(node) && !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+        const gram_input *like = spec->outputs[k].like;
+        b.batched &= !spec->outputs[k].summed;
+        b.flat = like && like->kind == GRAM_TOKENS_FLAT;
+        b.weights = like ? is_weights(like)
+                         : gram_is_weights(spec->outputs[k].traced) && !gram_dim_is(node->rows, 1) &&
+                               !gram_dim_is(node->cols, 1);
         int buffer = add_buffer(p, b);
         if (!is_view(node) && !p->buffer[node->id] && b.heads == node->heads && b.batched == node->batched)
             p->buffer[node->id] = buffer + 1;
@@ -725,7 +752,9 @@ static void compute_outputs(gram_planner *p, int first)
     const gram_spec *spec = p->plan->spec;
     for (int k = 0; k < spec->noutputs; k++) {
         int has = gram_plan_buffer(p, spec->outputs[k].node);
-        if (has != first + k)
+        if (spec->outputs[k].summed)
+            sum_items_into(p, spec->outputs[k].node, first + k);
+        else if (has != first + k)
             map_into(p, spec->outputs[k].node, first + k);
     }
 }

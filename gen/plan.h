@@ -62,6 +62,7 @@ typedef enum gram_instr_kind {
     GRAM_I_LEAF,     /* leaf's products or distances */
     GRAM_I_SUM_OF,   /* stream epilogue: accumulator `index` */
     GRAM_I_STAT,     /* stream epilogue: statistic `index`, per query */
+    GRAM_I_SCATTER,  /* adds args[0] to buffer at (args[1], args[2]) */
 } gram_instr_kind;
 
 typedef struct gram_instr {
@@ -187,6 +188,8 @@ bool gram_is_whole(const gram_node *node);
 /* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an
  * epilogue, the step's own sums and statistics are at hand. */
 int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node);
+/* The instruction that adds a SCATTER's tiles to its buffer. */
+int gram_program_scatter(gram_planner *p, gram_step *step, gram_node *node, int buffer);
 /* Instruction k with a value for each pair: where it has less, every entry repeats it (x = max(x, x)). */
 int gram_program_spread(gram_planner *p, gram_program *program, int k);
 

@@ -88,7 +88,8 @@ static const char *array_name(printer *p, int k)
 /* Done by a primitive on whole arrays, rather than in a loop of vector expressions. */
 static bool is_call(const printer *p, const gram_instr *instr)
 {
-    if (instr->kind == GRAM_I_LEAF || instr->kind == GRAM_I_GATHER || instr->kind == GRAM_I_LOAD)
+    if (instr->kind == GRAM_I_LEAF || instr->kind == GRAM_I_GATHER || instr->kind == GRAM_I_LOAD ||
+        instr->kind == GRAM_I_SCATTER)
         return true;
     return p->tcc;
 }
@@ -267,6 +268,18 @@ static void put_gather(printer *p, gram_text *out, int k)
     gram_put(out, ");\n");
 }
 
+static void put_scatter(printer *p, gram_text *out, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    const gram_buffer *b = &p->plan->buffers[instr->buffer];
+    gram_put(out, "gram_scatter(%s, job->%s.row, %s, job->%s.col, %s, queries, lanes", gram_print_at(p->ctx, p->step, b, ""),
+             b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
+             gram_print_dim(p->ctx, p->plan->spec, b->cols));
+    for (int a = 0; a < instr->nargs; a++)
+        gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
+    gram_put(out, ");\n");
+}
+
 static void put_map_call(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
@@ -293,6 +306,8 @@ static void put_call(printer *p, gram_text *out, int k)
         put_leaf(p, out, k);
     else if (instr->kind == GRAM_I_GATHER)
         put_gather(p, out, k);
+    else if (instr->kind == GRAM_I_SCATTER)
+        put_scatter(p, out, k);
     else
         gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", tile_as(p, k), instr->kind == GRAM_I_ROW ? "lanes" : "queries",
                  instr->kind == GRAM_I_ROW ? "lane" : "query");
@@ -420,7 +435,7 @@ static bool is_read_by_call(const printer *p, int k)
         if (user->kind == GRAM_I_LEAF && p->step->leaves[user->index].scale == k &&
             p->program->instr[k].kind != GRAM_I_NUMBER)
             return true;
-        for (int a = 0; user->kind == GRAM_I_GATHER && a < user->nargs; a++)
+        for (int a = 0; (user->kind == GRAM_I_GATHER || user->kind == GRAM_I_SCATTER) && a < user->nargs; a++)
             if (user->args[a] == k)
                 return true;
     }

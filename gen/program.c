@@ -317,3 +317,23 @@ int gram_program_spread(gram_planner *p, gram_program *program, int k)
     instr.node = NULL;
     return append(p, program, instr);
 }
+
+int gram_program_scatter(gram_planner *p, gram_step *step, gram_node *node, int buffer)
+{
+    gram_program *program = &step->program;
+    gram_node *a = node->args[0];
+    gram_instr instr = blank(node, GRAM_I_SCATTER);
+    int value = gram_program_add(p, step, program, a);
+    if (a->keep) {
+        int at[3] = {gram_program_add(p, step, program, a->keep), value, 0};
+        at[2] = add_number(p, program, a, GRAM_REAL, 0);
+        value = add_op(p, program, node, GRAM_OP_WHERE, 3, at);
+    }
+    instr.args[0] = gram_program_spread(p, program, value);
+    instr.args[1] = gram_program_add(p, step, program, node->args[1]);
+    instr.args[2] = gram_program_add(p, step, program, node->args[2]);
+    instr.nargs = 3;
+    instr.rate = GRAM_RATE_PAIR;
+    instr.buffer = buffer;
+    return append(p, program, instr);
+}

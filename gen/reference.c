@@ -317,14 +317,15 @@ static void demand(run *run, int s)
     }
 }
 
-static void write_output(run *run, const gram_view *view, int values, int predicate)
+static void write_output(run *run, const gram_view *view, int values, int predicate, bool add)
 {
     gram_operand x = operand_of(run, values, predicate);
     double *to = view->data + run->work.item * view->batch + run->slices[values].head * view->head;
     for (int64_t j = 0; j < x.cols; j++)
         for (int64_t i = 0; i < x.rows; i++) {
             bool kept = !x.keep || x.keep[i * x.keep_row + j * x.keep_col] != 0;
-            to[i * view->row + j * view->col] = kept ? x.data[i * x.row + j * x.col] : 0;
+            double value = kept ? x.data[i * x.row + j * x.col] : 0, *at = &to[i * view->row + j * view->col];
+            *at = add ? *at + value : value;
         }
 }
 
@@ -336,7 +337,7 @@ static void output_head(run *run, int k, int head)
     int predicate = keep ? run->first[keep->id] + (int)((int64_t)head * heads_of(keep) / heads_of(node)) : -1;
     demand(run, values);
     demand(run, predicate);
-    write_output(run, &run->outputs[k], values, predicate);
+    write_output(run, &run->outputs[k], values, predicate, run->spec->outputs[k].summed && run->work.item > 0);
     release(run, values);
     release(run, predicate);
 }

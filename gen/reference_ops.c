@@ -36,7 +36,7 @@ static inline double gram_d_max(double a, double b)
 
 typedef void scalar_loop(int64_t n, const double *const x[3], const int64_t step[3], double *out);
 
-#define OP(id, name, result, operands, vector, reference, range)                                                       \
+#define OP(id, name, result, operands, vector, reference, range, ...)                                                       \
     static void loop_##id(int64_t n, const double *const x[3], const int64_t step[3], double *out)                     \
     {                                                                                                                  \
         for (int64_t i = 0; i < n; i++) {                                                                              \
@@ -49,7 +49,7 @@ typedef void scalar_loop(int64_t n, const double *const x[3], const int64_t step
 #undef OP
 
 static scalar_loop *const scalar_loops[GRAM_OP_COUNT] = {
-#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = loop_##id,
+#define OP(id, name, result, operands, vector, reference, range, ...) [GRAM_OP_##id] = loop_##id,
 #include "../runtime/ops.def"
 #undef OP
 };
@@ -174,6 +174,26 @@ static void gather(gram_work *work)
         for (int64_t i = 0; i < work->out.rows; i++) {
             int64_t p = clamp(entry(b, i, j), a->rows), q = clamp(entry(c, i, j), a->cols);
             column(&work->out, j)[i] = kept(a, p, q) ? entry(a, p, q) : 0;
+        }
+}
+
+static int64_t greater(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* out(b(i, j), c(i, j)) += a(i, j) over what is kept of a; the three broadcast. */
+static void scatter(gram_work *work)
+{
+    const gram_operand *a = work->x, *b = work->x + 1, *c = work->x + 2;
+    int64_t rows = greater(a->rows, greater(b->rows, c->rows)), cols = greater(a->cols, greater(b->cols, c->cols));
+    bool none = !a->rows || !a->cols || !b->rows || !b->cols || !c->rows || !c->cols;
+    if (none || work->out.rows == 0 || work->out.cols == 0)
+        return;
+    for (int64_t j = 0; j < cols; j++)
+        for (int64_t i = 0; i < rows; i++) {
+            int64_t p = clamp(entry(b, i, j), work->out.rows), q = clamp(entry(c, i, j), work->out.cols);
+            column(&work->out, q)[p] += kept(a, i, j) ? entry(a, i, j) : 0;
         }
 }
 
@@ -475,6 +495,7 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_EXPAND] = {.compute = copy},
     [GRAM_OP_KEEP] = {.compute = copy},
     [GRAM_OP_GATHER] = {.compute = gather, .keeps = true},
+    [GRAM_OP_SCATTER] = {.compute = scatter, .keeps = true},
     [GRAM_OP_MATMUL] = {.compute = matmul, .keeps = true},
     [GRAM_OP_TRANSPOSE] = {.compute = transpose},
     [GRAM_OP_SQDIST] = {.compute = sqdist, .keeps = true},
@@ -497,7 +518,7 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_SPLIT_HEADS] = {.compute = split_heads},
     [GRAM_OP_CONCAT_HEADS] = {.compute = concat_heads, .heads = GRAM_ALL_HEADS},
     [GRAM_OP_SUM_HEADS] = {.compute = sum_heads, .heads = GRAM_ALL_HEADS, .keeps = true},
-#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = {.compute = elementwise},
+#define OP(id, name, result, operands, vector, reference, range, ...) [GRAM_OP_##id] = {.compute = elementwise},
 #include "../runtime/ops.def"
 #undef OP
 };

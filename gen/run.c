@@ -166,7 +166,8 @@ static double bytes_of(const gram_bound *bound, int n)
     double bytes = 0;
     for (int i = 0; i < n; i++) {
         const gram_array *a = &bound[i].array;
-        bytes += (double)gram_array_count(a->dtype, a->ndim, a->shape) * (double)gram_dtype_size(a->dtype);
+        if (bound[i].argument)
+            bytes += (double)gram_array_count(a->dtype, a->ndim, a->shape) * (double)gram_dtype_size(a->dtype);
     }
     return bytes;
 }

@@ -73,7 +73,7 @@ int gram_sample(const gram_kernel *kernel, const gram_input *input, int64_t batc
     int n = 0;
     for (int k = 0; k < axes.n; k++) {
         bool is_batch = axes.axis[k].letter == 'b';
-        if (!is_batch || batch > 0)
+        if (!is_batch || batch >= 0)
             shape[n++] = is_batch ? batch : gram_dim_value(axes.axis[k].size, sizes);
     }
     if (gram_array_new(array, gram_input_is_integer(input) ? GRAM_I4 : real, n, shape, message, size) != 0)

@@ -168,6 +168,15 @@ static void gather(const rule *r)
     set(r, operand(r, 0)->type, broadcast(r, 1, 2, row->rows, col->rows), broadcast(r, 1, 2, row->cols, col->cols));
 }
 
+/* The result's sizes are given; the entries and their places broadcast among themselves. */
+static void scatter(const rule *r)
+{
+    gram_node *row = operand(r, 1), *col = operand(r, 2);
+    if (row->type != GRAM_INT || col->type != GRAM_INT)
+        FAIL(r, "%s is not an integer", gram_node_text(r->ctx, row->type != GRAM_INT ? row : col));
+    set(r, GRAM_REAL, r->node->rows, r->node->cols);
+}
+
 /* ---- products, distances, sums ---- */
 
 /* The shape of K, where K:t() is the factor: the expression beside it shows that it is turned. */
@@ -328,10 +337,11 @@ static void sum_heads(const rule *r)
     r->node->heads = 0;
 }
 
-/* Heads meet where one count divides the other; one without heads is shared. Leaves and SPLIT_HEADS say their own. */
+/* What a node has of its operands. Heads meet where one count divides the other; one without heads is shared. Leaves and SPLIT_HEADS say their own. */
 static void join_heads(const rule *r)
 {
     gram_node *node = r->node;
+    node->of_matrix = node->input && node->input->kind == GRAM_MATRIX;
     if (node->nargs == 0)
         return;
     int given = node->heads;
@@ -343,6 +353,7 @@ static void join_heads(const rule *r)
             FAIL(r, "%d heads and %d heads do not meet: one must divide the other", mine, theirs);
         node->heads = mine > theirs ? mine : theirs;
         node->batched = node->batched || operand(r, k)->batched;
+        node->of_matrix = node->of_matrix || operand(r, k)->of_matrix;
     }
     if (node->op == GRAM_OP_SPLIT_HEADS)
         node->heads = given;
@@ -359,6 +370,7 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_EXPAND] = expand,
     [GRAM_OP_KEEP] = keep,
     [GRAM_OP_GATHER] = gather,
+    [GRAM_OP_SCATTER] = scatter,
     [GRAM_OP_MATMUL] = matmul,
     [GRAM_OP_TRANSPOSE] = transpose,
     [GRAM_OP_SQDIST] = distance,

@@ -344,7 +344,7 @@ static double gram_d_max(double a, double b)
     return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
-#define OP(id, name, result, operands, vector, reference, range)                                                       \
+#define OP(id, name, result, operands, vector, reference, range, ...)                                                       \
     static double fold_##name(double a, double b, double c)                                                            \
     {                                                                                                                  \
         (void)a, (void)b, (void)c;                                                                                     \
@@ -354,7 +354,7 @@ static double gram_d_max(double a, double b)
 #undef OP
 
 static double (*const folds[GRAM_OP_COUNT])(double, double, double) = {
-#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = fold_##name,
+#define OP(id, name, result, operands, vector, reference, range, ...) [GRAM_OP_##id] = fold_##name,
 #include "../runtime/ops.def"
 #undef OP
 };
@@ -533,8 +533,11 @@ gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
     gram_spec *simple = gram_alloc(ctx, sizeof *simple);
     *simple = *spec;
     simple->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *simple->outputs);
-    for (int k = 0; k < spec->noutputs; k++)
-        simple->outputs[k] = (gram_output){spec->outputs[k].name, rebuilt(&r, spec->outputs[k].node), spec->outputs[k].node};
+    for (int k = 0; k < spec->noutputs; k++) {
+        simple->outputs[k] = spec->outputs[k];
+        simple->outputs[k].node = rebuilt(&r, spec->outputs[k].node);
+        simple->outputs[k].traced = spec->outputs[k].node;
+    }
     gram_chain_order(ctx, simple);
     return simple;
 }

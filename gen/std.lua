@@ -33,6 +33,12 @@ local function check_number(x, what)
     return x
 end
 
+-- An argument that may be a number or a symbol, but has to be there.
+local function check_given(x, what)
+    if x == nil then fail(what .. " is missing") end
+    return x
+end
+
 local function check_whole(x, least, what)
     if type(x) ~= "number" or x % 1 ~= 0 or x < least then
         fail(what .. " expects a whole number from " .. least .. ", got " .. core.describe(x))
@@ -106,6 +112,7 @@ function env.diag(v)
 end
 
 function env.identity(n)
+    check_given(n, "identity(n): n")
     return node("identity", { rows = n })
 end
 
@@ -119,6 +126,8 @@ end
 env.hcat, env.vcat = fold("hcat"), fold("vcat")
 
 function env.rows(A, from, count)
+    check_given(from, "rows(A, from, count): from")
+    check_given(count, "rows(A, from, count): count")
     return node("rows", { from = from, rows = count }, A)
 end
 
@@ -130,6 +139,7 @@ function env.stack_heads(list)
 end
 
 function env.split_heads(A, heads)
+    check_given(heads, "split_heads(A, heads): heads")
     return node("split_heads", { heads = heads }, A)
 end
 
@@ -231,10 +241,14 @@ function env.sqnorm(z) return token_pair(z, z, "dot") end
 function env.cosine(Z, X) return inner(normalize(Z, "l2"), normalize(X, "l2")) end
 
 -- exp(-gamma |z - x|^2)
-function env.rbf(Z, X, gamma) return map(exp, -gamma * sqdist(Z, X)) end
+function env.rbf(Z, X, gamma)
+    return map(exp, -check_given(gamma, "rbf(Z, X, gamma): gamma") * sqdist(Z, X))
+end
 
 -- exp(-gamma |z - x|_1)
-function env.laplace(Z, X, gamma) return map(exp, -gamma * dist1(Z, X)) end
+function env.laplace(Z, X, gamma)
+    return map(exp, -check_given(gamma, "laplace(Z, X, gamma): gamma") * dist1(Z, X))
+end
 
 -- (<z, x> + c)^degree
 function env.poly(Z, X, degree, c)
@@ -252,11 +266,13 @@ function env.causal_end(i, j, h, batch, rows, cols) return le(i - rows, j - cols
 
 -- From `before` keys before the query's position to `after` after it, both included.
 function env.window(before, after)
+    check_given(before, "window(before, after): before")
     return function(i, j) return ge(i, j - before) & le(i, j + (after or 0)) end
 end
 
 -- The first p keys.
 function env.prefix(p)
+    check_given(p, "prefix(p): p")
     return function(i) return lt(i, p) end
 end
 
@@ -268,11 +284,13 @@ end
 
 -- Every r-th key before and after the query.
 function env.dilated(r)
+    check_given(r, "dilated(r): r")
     return function(i, j) return eq((i - j) % r, 0) end
 end
 
 -- The first g tokens see all and are seen by all.
 function env.global(g)
+    check_given(g, "global(g): g")
     return function(i, j) return lt(i, g) | lt(j, g) end
 end
 
@@ -300,6 +318,7 @@ end
 -- ---- changes of scores, for map ----
 
 function env.softcap(c)
+    check_given(c, "softcap(c): c")
     return function(s) return c * tanh(s / c) end
 end
 

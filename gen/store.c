@@ -114,13 +114,15 @@ static int make_key(char key[GRAM_SHA256_HEX], const char *file, const char *tex
 {
     char numbers[256];
     gram_sha256 hash;
-    snprintf(numbers, sizeof numbers, "%d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions,
+    snprintf(numbers, sizeof numbers, "%d %d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions, o->ngrad,
              (long long)o->max_steps, (long long)o->max_bytes, o->max_seconds);
     gram_sha256_begin(&hash);
     const char *const strings[] = {file, text, o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"), o->flags ? "flags" : "",
                                    o->flags, o->command, numbers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         gram_sha256_add_string(&hash, strings[i]);
+    for (int i = 0; i < o->ngrad; i++)
+        gram_sha256_add_string(&hash, o->grad[i]);
     if (add_options(&hash, o) != 0)
         return -1;
     if (strstr(text, "require"))

@@ -160,8 +160,8 @@ static const kind_row kinds[] = {
     {"matrix", GRAM_MATRIX, 2, false, " heads key "},
     {"vector", GRAM_VECTOR, 1, false, " heads batch key "},
     {"scalar", GRAM_SCALAR, 0, false, " heads key "},
-    {"ids", GRAM_IDS, 1, true, " below key "},
-    {"ids", GRAM_PAIR_IDS, 2, true, " below key "},
+    {"ids", GRAM_IDS, 1, true, " heads below key "},
+    {"ids", GRAM_PAIR_IDS, 2, true, " heads below key "},
     {"count", GRAM_COUNT, 0, true, " below key "},
     {NULL, GRAM_TOKENS, 0, false, NULL},
 };

@@ -323,6 +323,9 @@ static int keep(gram_tracer *t, lua_State *lua)
     frame f = {.what = "keep", .rows = gram_dim_number(1), .cols = gram_dim_number(1)};
     check_function(t, 1, "keep");
     gram_node *a = gram_check_matrix(t, 2, "keep");
+    if (lua_gettop(lua) > 2)
+        gram_fail(t->ctx, gram_here(t), "keep expects a function and a matrix: %s is one too many",
+                  gram_describe(t, 3));
     join_operand(t, &f, a);
     open_formula(t, &f);
     lua_pushvalue(lua, 1);

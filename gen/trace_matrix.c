@@ -157,6 +157,12 @@ static gram_node *index_node(gram_tracer *t, gram_operand *index)
     return index->node ? gram_as_type(t, index->node, GRAM_INT) : gram_operand_node(t, index, 'I');
 }
 
+/* What has one index by its declaration; other columns and rows may be read by two as well. */
+static bool is_list(const gram_node *a)
+{
+    return a->op == GRAM_OP_INPUT && (a->input->kind == GRAM_VECTOR || a->input->kind == GRAM_IDS);
+}
+
 /* A(i, j), v(i), s(): an entry of a matrix. A row or column of one may be left out of the indices. */
 static int read_entry(gram_tracer *t, lua_State *lua)
 {
@@ -166,7 +172,7 @@ static int read_entry(gram_tracer *t, lua_State *lua)
     gram_operand indices[2] = {{.integer = true, .entry = -1}, {.integer = true, .entry = -1}};
     if (n == 0 && one)
         return gram_push_result(t, a, &(gram_operand){.entry = -1, .symbol = t->formula != NULL}, 1);
-    if (n < 1 || n > 2 || (n == 1 && !column && !row))
+    if (n < 1 || n > 2 || (n == 1 && !column && !row) || (n == 2 && is_list(a)))
         gram_fail(t->ctx, gram_here(t), "%s is %s: %s, not by %d", gram_node_text(t->ctx, a),
                   gram_shape_text(t->ctx, a),
                   column || row ? "an entry is read by one index" : "an entry is read by two indices, (i, j)", n);
@@ -192,15 +198,19 @@ static const gram_binding transpose_binding = {"t", transpose};
 static int index_matrix(gram_tracer *t, lua_State *lua)
 {
     gram_node *a = gram_check_matrix(t, 1, "[]");
+    const char *field = lua_type(lua, 2) == LUA_TSTRING ? lua_tostring(lua, 2) : NULL;
     int whole = 0;
-    if (lua_type(lua, 2) == LUA_TSTRING && strcmp(lua_tostring(lua, 2), "t") == 0) {
+    if (field && strcmp(field, "t") == 0) {
         gram_push_builtin(t, &transpose_binding, NULL);
         return 1;
     }
+    if (field)
+        gram_fail(t->ctx, gram_here(t), "%s has no field %.100s: A:t() transposes it, A[h] is its head h",
+                  gram_describe(t, 1), field);
     lua_Integer head = lua_type(lua, 2) == LUA_TNUMBER ? lua_tointegerx(lua, 2, &whole) : 0;
     if (!whole || head < 0 || head > INT32_MAX)
-        gram_fail(t->ctx, gram_here(t), "%s has no field %s: A:t() transposes it, A[h] is head h, from 0",
-                  gram_describe(t, 1), gram_describe(t, 2));
+        gram_fail(t->ctx, gram_here(t), "%s[h]: h is a head, a whole number from 0, not %s",
+                  gram_node_text(t->ctx, a), gram_describe(t, 2));
     gram_node like = {.index = (int)head};
     gram_push_matrix(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_HEAD_AT, 1, &a, &like));
     return 1;

@@ -196,7 +196,7 @@ static double gram_d_max(double a, double b)
     return isnan(a) || a > b ? a : b;
 }
 
-#define OP(id, name, result, operands, vector, reference, range) \
+#define OP(id, name, result, operands, vector, reference, range, ...) \
     static double number_##name(double a, double b, double c) \
     { \
         (void)b, (void)c; \
@@ -206,7 +206,7 @@ static double gram_d_max(double a, double b)
 #undef OP
 
 static double (*const number_functions[GRAM_OP_COUNT])(double a, double b, double c) = {
-#define OP(id, name, result, operands, vector, reference, range) [GRAM_OP_##id] = number_##name,
+#define OP(id, name, result, operands, vector, reference, range, ...) [GRAM_OP_##id] = number_##name,
 #include "../runtime/ops.def"
 #undef OP
 };
@@ -346,7 +346,7 @@ static int refuse_comparison(gram_tracer *t, lua_State *lua)
 static int refuse_equality(gram_tracer *t, lua_State *lua)
 {
     (void)lua;
-    gram_fail(t->ctx, gram_here(t), "Lua's == and ~= do not see symbols: use eq or ne");
+    gram_fail(t->ctx, gram_here(t), "Lua's == and ~= do not see symbols and matrices: use eq or ne");
 }
 
 static int value_text(gram_tracer *t, lua_State *lua)
@@ -375,6 +375,7 @@ static const operator_row operators[] = {
               "~",
               operator} },
           {"__lt", NULL, {"<", refuse_comparison}}, {"__le", NULL, {"<=", refuse_comparison}},
+          {"__eq", NULL, {"==", refuse_equality}},
           {"__tostring", NULL, {"tostring", value_text}},
          };
 
@@ -456,7 +457,6 @@ void gram_shadow_booleans(gram_tracer *t, bool on)
 
 void gram_value_open(gram_tracer *t)
 {
-    static const gram_binding symbol_events[] = {{"__eq", refuse_equality}, {NULL, NULL}};
     family *families = gram_alloc(t->ctx, (GRAM_OP_COUNT + 1) * sizeof *families);
     int n = 0;
     for (int op = GRAM_OP_FIRST_SCALAR; op < GRAM_OP_COUNT; op++) {
@@ -467,8 +467,6 @@ void gram_value_open(gram_tracer *t)
     for (int flavour = GRAM_MATRIX_VALUE; flavour <= GRAM_TOKEN; flavour++) {
         luaL_newmetatable(t->lua, flavours[flavour]);
         set_operators(t, families);
-        if (flavour == GRAM_SYMBOL)
-            gram_set_builtins(t, symbol_events);
         lua_pop(t->lua, 1);
     }
     luaL_newmetatable(t->lua, "shadow");

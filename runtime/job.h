@@ -96,6 +96,15 @@ static inline gram_real *gram_carve(void *workspace, size_t *used, int64_t count
     return place;
 }
 
+/* The same, filled with zeros. */
+static inline gram_real *gram_carve_zeros(void *workspace, size_t *used, int64_t count) {
+    gram_real *place = gram_carve(workspace, used, count);
+    if (place) {
+        memset(place, 0, (size_t)count * sizeof(gram_real));
+    }
+    return place;
+}
+
 /* Runs one phase on the team, or on the calling thread where there is none. */
 static inline void gram_run(const gram_team *team, void (*task)(void *job, int thread), void *job) {
     if (team) {

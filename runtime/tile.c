@@ -52,7 +52,7 @@
 #define READ_BRR READ_B READ(R, b) READ(R, c)
 #define READ_BII READ_B READ(I, b) READ(I, c)
 
-#define OP(id, name, result, operands, vector, reference, range) \
+#define OP(id, name, result, operands, vector, reference, range, ...) \
     static void gram_map_##name(ELEMENT_##result *out, int64_t rows, int64_t lanes, TAKE_##operands) { \
         for (int64_t r = 0; r < rows; r++) { \
             for (int64_t l = 0; l < lanes; l += GRAM_LANES) { \
@@ -80,11 +80,11 @@ const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {
     SYMBOL(gram_panel), SYMBOL(gram_block),
     SYMBOL(gram_tile_mul), SYMBOL(gram_tile_sqdist), SYMBOL(gram_tile_dist1),
     SYMBOL(gram_tile_softmax), SYMBOL(gram_tile_sum), SYMBOL(gram_tile_max),
-    SYMBOL(gram_tile_finish), SYMBOL(gram_tile_logsumexp), SYMBOL(gram_whole_inverse), SYMBOL(gram_whole_expm), SYMBOL(gram_whole_cumsum), SYMBOL(gram_whole_threshold),
+    SYMBOL(gram_tile_finish), SYMBOL(gram_tile_logsumexp), SYMBOL(gram_clear), SYMBOL(gram_add_to), SYMBOL(gram_scatter), SYMBOL(gram_whole_inverse), SYMBOL(gram_whole_expm), SYMBOL(gram_whole_cumsum), SYMBOL(gram_whole_threshold),
     SYMBOL(gram_tile_keep), SYMBOL(gram_tile_mul_kept),
     SYMBOL(gram_load), SYMBOL(gram_loadi), SYMBOL(gram_store), SYMBOL(gram_fill),
     SYMBOL(gram_gather), SYMBOL(gram_gatheri), SYMBOL(gram_iota),
-#define OP(id, name, result, operands, vector, reference, range) SYMBOL(gram_map_##name),
+#define OP(id, name, result, operands, vector, reference, range, ...) SYMBOL(gram_map_##name),
 #include "ops.def"
 #undef OP
     {NULL, NULL}

@@ -554,4 +554,36 @@ static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_re
     }
 }
 
+/* rows x cols zeros, with strides. */
+static inline void gram_clear(gram_real *to, int64_t row, int64_t col, int64_t rows, int64_t cols) {
+    for (int64_t c = 0; c < cols; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            to[r * row + c * col] = 0;
+        }
+    }
+}
+
+/* to += from, rows x cols, with strides. */
+static inline void gram_add_to(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                               int64_t col, int64_t rows, int64_t cols) {
+    for (int64_t c = 0; c < cols; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            to[r * to_row + c * to_col] += from[r * row + c * col];
+        }
+    }
+}
+
+/* to[i * row + j * col] += tile[r][l], where i is i[r * i_row + l * i_lane], held to 0 .. nrow - 1, and j likewise. */
+static inline void gram_scatter(gram_real *to, int64_t row, int64_t nrow, int64_t col, int64_t ncol, int64_t rows,
+                                int64_t lanes, const gram_real *tile, int64_t tile_row, int64_t tile_lane,
+                                const gram_int *i, int64_t i_row, int64_t i_lane, const gram_int *j, int64_t j_row,
+                                int64_t j_lane) {
+    for (int64_t r = 0; r < rows && nrow > 0 && ncol > 0; r++) {
+        for (int64_t l = 0; l < lanes; l++) {
+            to[gram_held(i[r * i_row + l * i_lane], nrow) * row + gram_held(j[r * j_row + l * j_lane], ncol) * col] +=
+                tile[r * tile_row + l * tile_lane];
+        }
+    }
+}
+
 #endif

@@ -37,10 +37,17 @@ return kernel("lie", { O = exp(X) }, { symmetry = { orthogonal = {"X"} } })'
 spec lie2 'local X = tokens("X", 4, "n")
 return kernel("lie2", { O = cumsum(X) }, { symmetry = { permutation = {"X"} } })'
 spec odd 'return 3'
+spec plain 'return kernel("plain", { O = -tokens("X", 4, "n") })'
+spec minus 'return kernel("minus", { O = sqrt(-1 - exp(tokens("X", 4, "n"))) })'
+spec two 'local X, Z = tokens("X", 4, "n"), tokens("Z", 4, "n")
+return kernel("two", { O = X + Z })'
+spec place 'local X = tokens("X", 4, "n")
+return kernel("place", { P = sinusoidal(6, "n"), O = -X })'
 
 # help and hints
 expect 0 stdout 'gram run' $gram --help
 expect 0 stdout '^gram [0-9]' $gram --version
+expect 0 stdout 'gram run' $gram help
 expect 2 stderr 'gram run' $gram
 expect 2 stderr "try 'gram show soft.lua'" $gram soft.lua
 expect 2 stderr "there is no command 'rum'" $gram rum soft.lua
@@ -49,13 +56,16 @@ expect 2 stderr "there is no option --jot" $gram run soft.lua --jot tcc
 expect 2 stderr "there is no option --stage" $gram run soft.lua --stage ir
 expect 2 stderr 'wants a value' $gram run soft.lua --jit
 expect 2 stderr 'takes no value' $gram run soft.lua --random=3
-expect 2 stderr "not 'gpu'" $gram run soft.lua --jit gpu
+expect 2 stderr "tcc, cc or reference, not 'gpu'" $gram run soft.lua --jit gpu
+expect 2 stderr "reference or all, not 'gpu'" $gram check soft.lua --jit gpu
+expect 2 stderr 'wants the command of a C compiler' $gram run soft.lua --cc ''
 expect 2 stderr "not 'f8'" $gram run soft.lua --dtype f8
 expect 2 stderr "not 'many'" $gram run soft.lua --threads many
 expect 2 stderr "not 'd'" $gram run soft.lua --set d
 expect 2 stderr "not 'd=x'" $gram run soft.lua --set d=x
 expect 2 stderr 'needs the size n' $gram run soft.lua --random
 expect 2 stderr 'n=x is not a size' $gram run soft.lua --random n=x
+expect 2 stderr 'n is a size, read off the arrays; --random n=4' $gram run soft.lua n=4
 expect 2 stderr "not 'asm'" $gram show soft.lua --stage asm
 expect 2 stderr 'takes no n=3' $gram show soft.lua n=3
 expect 1 stderr 'No such file' $gram show none.lua
@@ -67,9 +77,13 @@ expect 0 stdout 'softmax' $gram show soft.lua --stage ir
 expect 0 stdout 'flops' $gram show soft.lua
 expect 0 stdout 'int soft(const soft_args' $gram show soft.lua --stage c
 expect 0 stdout 'typedef struct soft_args' $gram show soft.lua --stage h
-expect 0 stdout '^gqa_softcap ' $gram list
+expect 0 stdout '^gqa_softcap$' $gram list
+expect 0 stdout '^    [A-Z]' $gram list
+expect 1 stdout '' sh -c "$gram list | grep ' $'"
 expect 0 stdout '^O  *f4 \[5, 4\]' $gram run soft.lua --random n=5
 expect 0 stdout '^O  *f4 \[2, 5, 3\]' $gram run soft.lua --random n=5 batch=2 --set d=3
+expect 0 stdout '^O  *f4 \[0, 5, 4\]  norm 0$' $gram run soft.lua --random n=5 batch=0
+expect 0 stdout '^O  *f4 \[5, 4\]  norm nan  nan nan nan nan \.\.\.$' $gram run minus.lua --random n=5
 for jit in tcc reference; do
     for type in f32 f64; do
         expect 0 stderr '' $gram run soft.lua --random n=9 --jit $jit --dtype $type O=$jit-$type.npy
@@ -79,6 +93,13 @@ done
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 1 O=one.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 3 O=three.npy
 expect 0 stdout '' cmp one.npy three.npy
+expect 0 stderr '' $gram run plain.lua --random n=9 O=nine.npy
+expect 0 stderr '' $gram run plain.lua --random n=9 batch=3 O=three_nine.npy
+expect 0 stdout '^O  *f4 \[9, 4\]' $gram run two.lua --random X=nine.npy
+expect 0 stdout '^O  *f4 \[3, 9, 4\]' $gram run two.lua --random X=three_nine.npy
+expect 1 stderr 'n is 9 by X and 2 by the command line' $gram run two.lua --random n=2 X=nine.npy
+expect 1 stderr 'batch is 3 by X and 2 by the command line' $gram run two.lua --random batch=2 X=three_nine.npy
+expect 0 stdout '^P  *f4 \[9, 6\]' $gram run place.lua X=nine.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --seed 1 O=other.npy
 expect 1 stdout 'differ' cmp one.npy other.npy
 
@@ -95,6 +116,8 @@ expect 1 stderr 'error:' $gram emit soft.lua -o no/such
 
 # check
 expect 0 stdout 'orthogonal .*ok' $gram check soft.lua --jit tcc
+expect 0 stdout 'no symmetry: there is nothing to check' $gram check plain.lua --jit reference
+expect 0 stdout 'worst' $gram check place.lua --jit tcc
 expect 1 stdout 'orthogonal .*FAILED' $gram check lie.lua --jit tcc
 expect 1 stdout 'permutation .*FAILED' $gram check lie2.lua --jit tcc
 expect 0 stdout '"ms": ' $gram bench soft.lua n=64 --jit tcc --json

@@ -88,7 +88,7 @@ static int good_B(const char *name, const operand *x, int r, int l, double got, 
     return got == (expected != 0);
 }
 
-#define OP(id, name, result, operands, vector, reference, range) \
+#define OP(id, name, result, operands, vector, reference, range, ...) \
     static void test_##id(suite *s, const operand *x, operand *out, int rows, int lanes) { \
         typedef void map(TYPE_##result *, int64_t, int64_t, TAKE_##operands); \
         ((map *)primitive(s, "gram_map_" #name))(ARRAY_##result(out), rows, lanes, PASS_##operands); \
@@ -110,7 +110,7 @@ static int good_B(const char *name, const operand *x, int r, int l, double got, 
 typedef void operation_test(suite *s, const operand *x, operand *out, int rows, int lanes);
 
 static operation_test *const operations[] = {
-#define OP(id, name, result, operands, vector, reference, range) test_##id,
+#define OP(id, name, result, operands, vector, reference, range, ...) test_##id,
 #include "../runtime/ops.def"
 #undef OP
 };

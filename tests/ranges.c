@@ -26,7 +26,7 @@ static inline double gram_d_max(double a, double b)
 #define CALL_BB(rule) rule(a, b)
 #define CALL_BII(rule) rule(a, b, c)
 
-#define OP(id, name, result, operands, vector, reference, range)                                                       \
+#define OP(id, name, result, operands, vector, reference, range, ...)                                                       \
     static gram_range rule_##id(gram_range a, gram_range b, gram_range c)                                              \
     {                                                                                                                  \
         (void)a, (void)b, (void)c;                                                                                     \
@@ -47,7 +47,7 @@ typedef struct operation {
 } operation;
 
 static const operation operations[] = {
-#define OP(id, name, result, operands, vector, reference, range) {#name, #result, #operands, rule_##id, value_##id},
+#define OP(id, name, result, operands, vector, reference, range, ...) {#name, #result, #operands, rule_##id, value_##id},
 #include "../runtime/ops.def"
 #undef OP
 };

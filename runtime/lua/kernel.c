@@ -212,6 +212,29 @@ static gram_argument *next_argument(lua_State *lua, kernel *k, int n)
     return &k->arguments[n];
 }
 
+static int wants_integers(const kernel *k, const char *name)
+{
+    const gram_port *ports;
+    const int n = gram_inputs(k->gram, &ports);
+    for (int i = 0; i < n; i++)
+        if (strcmp(ports[i].name, name) == 0)
+            return ports[i].integer;
+    return 0;
+}
+
+/* A number or a boolean: 2 is a float where the kernel takes floats. */
+static int take_number(lua_State *lua, const kernel *k, const gram_argument *argument, int64_t *room)
+{
+    if (!gram_lua_number(lua, -1, argument->array, room))
+        return luaL_error(lua, "%s is a %s: expected a tensor or a number", argument->name, luaL_typename(lua, -1));
+    if (lua_isinteger(lua, -1) && !wants_integers(k, argument->name)) {
+        const double value = (double)lua_tointeger(lua, -1);
+        memcpy(room, &value, sizeof value);
+        argument->array->dtype = GRAM_F8;
+    }
+    return 0;
+}
+
 /* The inputs: tensors, or numbers for scalars. */
 static int take_inputs(lua_State *lua, kernel *k)
 {
@@ -221,8 +244,8 @@ static int take_inputs(lua_State *lua, kernel *k)
         gram_array *tensor = gram_lua_test(lua, -1);
         if (tensor)
             argument->array = tensor;
-        else if (!gram_lua_number(lua, -1, argument->array, &k->numbers[n]))
-            luaL_error(lua, "%s is a %s: expected a tensor or a number", argument->name, luaL_typename(lua, -1));
+        else
+            take_number(lua, k, argument, &k->numbers[n]);
     }
     return n;
 }

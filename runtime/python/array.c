@@ -108,6 +108,23 @@ static int take_number(PyObject *object, gram_array *array, gram_held *held)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* What has a buffer that does not suit (of a type that the protocol lacks, say) may still have DLPack; where that fails
+ * too, the buffer's error is the one to read. */
+static int take_dlpack_instead(const char *name, PyObject *object, gram_array *array, gram_held *held)
+{
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    const int status = take_dlpack(name, object, array, held);
+    if (status == 0 || !type) {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+        return status;
+    }
+    PyErr_Restore(type, value, trace);
+    return -1;
+}
+
 int gram_python_take(const char *name, PyObject *object, int writable, gram_array *array, gram_held *held)
 {
     memset(array, 0, sizeof *array);
@@ -117,10 +134,8 @@ int gram_python_take(const char *name, PyObject *object, int writable, gram_arra
         held->kind = GRAM_HELD_BUFFER;
         return take_buffer(name, array, &held->view);
     }
-    if (PyObject_HasAttrString(object, "__dlpack__")) {
-        PyErr_Clear();
-        return take_dlpack(name, object, array, held);
-    }
+    if (PyObject_HasAttrString(object, "__dlpack__"))
+        return take_dlpack_instead(name, object, array, held);
     if (PyErr_Occurred())
         return -1;
     if (!writable && (PyFloat_Check(object) || PyLong_Check(object)))

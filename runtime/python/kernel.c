@@ -79,6 +79,27 @@ static const char *text_of(PyObject *name)
     return NULL;
 }
 
+/* A Python int is a float where the kernel takes floats. */
+static int fits_number(const call *c, const char *name, PyObject *object)
+{
+    const gram_port *ports;
+    const int n = gram_inputs(c->gram, &ports);
+    for (int i = 0; i < n && PyLong_Check(object); i++)
+        if (strcmp(ports[i].name, name) == 0)
+            return ports[i].integer;
+    return 1;
+}
+
+static int add_input(call *c, const char *name, PyObject *object)
+{
+    if (fits_number(c, name, object))
+        return add(c, name, object, 0);
+    PyObject *number = PyFloat_FromDouble(PyLong_AsDouble(object));
+    const int status = number && !PyErr_Occurred() ? add(c, name, number, 0) : -1;
+    Py_XDECREF(number);    /* its value is in c by now */
+    return status;
+}
+
 /* Every entry of a dict but `out`, where that is the keyword. */
 static int add_inputs(call *c, PyObject *dict, PyObject **out)
 {
@@ -89,7 +110,7 @@ static int add_inputs(call *c, PyObject *dict, PyObject **out)
             return -1;
         if (out && strcmp(text, "out") == 0)
             *out = value;
-        else if (add(c, text, value, 0) != 0)
+        else if (add_input(c, text, value) != 0)
             return -1;
     }
     c->ninputs = c->n;

@@ -26,8 +26,9 @@ static int ask(gram_kernel *kernel)
     gram_cost cost;
     gram_array x = gram_array_dense(GRAM_F4, 2, (int64_t[]){16, 8}, data);
     gram_argument arguments[] = {{"X", &x, NULL}};
-    print_ports("input", gram_inputs(kernel, &inputs), inputs);
-    print_ports("output", gram_outputs(kernel, &outputs), outputs);
+    const int ninputs = gram_inputs(kernel, &inputs), noutputs = gram_outputs(kernel, &outputs);
+    print_ports("input", ninputs, inputs);
+    print_ports("output", noutputs, outputs);
     if (gram_run_cost(kernel, 1, arguments, &cost, message, sizeof message) != GRAM_OK ||
         gram_kernel_text(kernel, GRAM_TEXT_SOURCE, &source, message, sizeof message) != GRAM_OK) {
         fprintf(stderr, "%s\n", message);

@@ -5,30 +5,37 @@
 
 #include <gram.h>
 
+enum { FAMILY = 3, LOADS = 1000 };
+
 static const char spec[] = "local X = tokens('X', option('d', 4), 'n')\n"
                            "return kernel('soft', { O = X * softmax(X:t() * X) })\n";
 
-int main(void)
+static gram_kernel *load(gram_store *store, int d)
 {
     char message[GRAM_MESSAGE_SIZE];
+    const gram_option set[] = {{"d", d}};
+    const gram_load_options options = {.store = store, .threads = 1, .noptions = 1, .options = set};
+    gram_kernel *kernel;
+    if (gram_load_text("soft.lua", spec, &options, &kernel, message, sizeof message) != GRAM_OK)
+        fprintf(stderr, "%s\n", message);
+    return kernel;
+}
+
+int main(void)
+{
     gram_store *store = gram_store_new();
-    double seconds = 0, last = 0;
-    int compiled = 0;
-    for (int i = 0; store && i < 1000; i++) {
-        const gram_option set[] = {{"d", 4 + i % 3}};
-        const gram_load_options options = {.store = store, .threads = 1, .noptions = 1, .options = set};
-        gram_kernel *kernel;
-        if (gram_load_text("soft.lua", spec, &options, &kernel, message, sizeof message) != GRAM_OK) {
-            fprintf(stderr, "%s\n", message);
-            return 1;
-        }
-        last = gram_compile_times(kernel).compile;    /* a kernel keeps the times of the load that made it */
-        if (i < 3 || last > seconds)
-            compiled++;
-        seconds = i < 3 && last < seconds ? seconds : last > seconds ? last : seconds;
+    gram_kernel *family[FAMILY];
+    int shared = 0;
+    for (int i = 0; i < FAMILY; i++)
+        family[i] = load(store, 4 + i);
+    for (int i = 0; i < LOADS; i++) {
+        gram_kernel *kernel = load(store, 4 + i % FAMILY);
+        shared += kernel == family[i % FAMILY];
         gram_free(kernel);
     }
-    printf("1000 loads, %d kernels compiled\n", compiled);
+    for (int i = 0; i < FAMILY; i++)
+        gram_free(family[i]);
     gram_store_free(store);
-    return compiled == 3 ? 0 : 1;
+    printf("%d kernels compiled, %d of %d loads share them\n", FAMILY, shared, LOADS);
+    return shared == LOADS ? 0 : 1;
 }
