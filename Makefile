@@ -170,13 +170,17 @@ bench: $B/gram
 LUA_VERSION = 5.4
 HEADERS = gen/gram.h runtime/array.h runtime/tensors.h
 
-install: all lua shared
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig lib/lua/$(LUA_VERSION) include/gram share/gram/specs)
+LUADIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
+install-lua: lua
+	install -d $(DESTDIR)$(LUADIR)
+	install -m 755 $B/gram.so $(DESTDIR)$(LUADIR)
+
+install: all shared install-lua
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/gram share/gram/specs)
 	install -m 755 $B/gram $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $B/libgram.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $B/$(SONAME) $(DESTDIR)$(PREFIX)/lib
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libgram.so
-	install -m 755 $B/gram.so $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
 	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/gram
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBS@|$(LDLIBS)|; s|@VERSION@|$(VERSION)|' runtime/gram.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/gram.pc
@@ -199,4 +203,4 @@ format:
 tidy:
 	clang-tidy --quiet $(COMMAND) $(LIBRARY) -- $(CFLAGS)
 
-.PHONY: lua python shared all check test test-all demo bench install deps clean format tidy
+.PHONY: lua python shared install-lua all check test test-all demo bench install deps clean format tidy

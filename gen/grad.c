@@ -497,6 +497,8 @@ gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char
     for (int k = r.nlive - 1; k >= 0; k--) {
         gram_node *node = r.live[k], *g = r.grad[node->id];
         r.loc = node->loc;
+        if (g && node->keep && g->keep != node->keep) /* a dropped entry took no part, so it gets nothing */
+            g = bi(&r, GRAM_OP_KEEP, g, node->keep);
         if (g && node->nargs && r.wanted[node->id])
             (gram_op_is_scalar(node->op) ? scalar : backward[node->op])(&r, node, g);
     }

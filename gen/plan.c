@@ -261,10 +261,10 @@ static void map_into(gram_planner *p, gram_node *node, int buffer)
     }
     gram_step *step = new_step(p, "map", node);
     step->what = node;
-    step->keep = node->keep;
+    step->keep = node->keep ? gram_simplified(p->ctx, node->keep) : NULL;
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
-    set_root(p, step, &step->program, node, node->keep, &step->root, &step->mask);
+    set_root(p, step, &step->program, node, step->keep, &step->root, &step->mask);
     step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
     p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
     add_step(p, step, p->plan->buffers[buffer].name);
@@ -359,7 +359,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
     step->batched = node->batched;
     step->softmax = over_softmax(node);
     step->what = tiles;
-    step->keep = tiles->keep;
+    step->keep = tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
     set_root(p, step, &step->program, step->softmax ? in_bits(p->ctx, tiles) : tiles, step->keep, &step->root,
              &step->mask);
     return step;
@@ -368,7 +368,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
 static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buffer)
 {
     gram_store_plan store = {.mask = -1, .lanes = node->rows, .buffer = buffer};
-    set_root(p, step, &store.program, node, node->keep, &store.root, &store.mask);
+    set_root(p, step, &store.program, node, node->keep ? gram_simplified(p->ctx, node->keep) : NULL, &store.root, &store.mask);
     step->stores[step->nstores++] = store;
 }
 

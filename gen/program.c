@@ -325,7 +325,7 @@ int gram_program_scatter(gram_planner *p, gram_step *step, gram_node *node, int 
     gram_instr instr = blank(node, GRAM_I_SCATTER);
     int value = gram_program_add(p, step, program, a);
     if (a->keep) {
-        int at[3] = {gram_program_add(p, step, program, a->keep), value, 0};
+        int at[3] = {gram_program_add(p, step, program, gram_simplified(p->ctx, a->keep)), value, 0};
         at[2] = add_number(p, program, a, GRAM_REAL, 0);
         value = add_op(p, program, node, GRAM_OP_WHERE, 3, at);
     }

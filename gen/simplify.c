@@ -68,6 +68,11 @@ gram_node *gram_transposed(gram_ctx *ctx, gram_node *a)
     return build1(ctx, a, GRAM_OP_TRANSPOSE, a);
 }
 
+gram_node *gram_simplified(gram_ctx *ctx, gram_node *a)
+{
+    return gram_transposed(ctx, gram_transposed(ctx, a));
+}
+
 /* Rows [from, from + count) of a. */
 static gram_node *slice(gram_ctx *ctx, gram_node *a, gram_dim from, gram_dim count)
 {
@@ -373,6 +378,16 @@ static gram_node *fold(gram_ctx *ctx, const gram_node *node)
     return gram_node_number(ctx, node->loc, node->type, folds[node->op](x[0], x[1], x[2]));
 }
 
+/* p & p = p; (p & q) & q = p & q. */
+static gram_node *both(gram_ctx *ctx, const gram_node *node)
+{
+    (void)ctx;
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (a == b || (a->op == GRAM_OP_AND && (a->args[0] == b || a->args[1] == b)))
+        return a;
+    return b->op == GRAM_OP_AND && (b->args[0] == a || b->args[1] == a) ? b : NULL;
+}
+
 /* --- heads and rows ------------------------------------------------------------------------------------------------ */
 
 /* (A B) C = A (B C): the same product with its first factor apart. */
@@ -461,6 +476,7 @@ static const struct {
     {GRAM_OP_HCAT, blocks_of_zeros},          {GRAM_OP_VCAT, blocks_of_zeros},
     {GRAM_OP_ADD, sum_factor},
     {GRAM_OP_MUL, scale},                     {GRAM_OP_DIV, divide},
+    {GRAM_OP_AND, both},
     {GRAM_OP_SUM_HEADS, sum_heads_product},   {GRAM_OP_SUM_HEADS, sum_heads_each},
     {GRAM_OP_ROWS, rows_of},                  {GRAM_OP_SUM, sum_of_product},
 };

@@ -6,5 +6,7 @@
 
 /* a', simplified: transposes stand at the leaves. */
 gram_node *gram_transposed(gram_ctx *ctx, gram_node *a);
+/* A predicate with its transposes at the leaves (turned twice: each way pushes them down). */
+gram_node *gram_simplified(gram_ctx *ctx, gram_node *a);
 
 #endif

@@ -61,9 +61,20 @@ typedef struct loading {
     const char *file, *text;
 } loading;
 
+/* A wrong option, on the line that called gram.load: level 1 is gram.lua. */
+static int misuse(lua_State *lua, const char *format, const char *what)
+{
+    luaL_where(lua, 2);
+    lua_pushfstring(lua, format, what);
+    lua_concat(lua, 2);
+    return lua_error(lua);
+}
+
 static void take_text(lua_State *lua, const char **to)
 {
-    *to = luaL_checkstring(lua, -1);
+    if (lua_type(lua, -1) != LUA_TSTRING)
+        misuse(lua, "a string is expected as option of gram.load, not a %s", luaL_typename(lua, -1));
+    *to = lua_tostring(lua, -1);
 }
 
 static void take_jit(lua_State *lua, loading *l)
@@ -83,30 +94,35 @@ static void take_flags(lua_State *lua, loading *l)
 
 static void take_threads(lua_State *lua, loading *l)
 {
-    const lua_Integer threads = luaL_checkinteger(lua, -1);
-    if (threads < 0 || threads > 1024)
-        luaL_error(lua, "threads is a number from 1 to 1024, or 0 for one for each CPU");
+    int is_integer;
+    const lua_Integer threads = lua_tointegerx(lua, -1, &is_integer);
+    if (!is_integer || threads < 0 || threads > 1024)
+        misuse(lua, "%s is a number from 1 to 1024, or 0 for one for each CPU", "threads");
     l->options.threads = (int)threads;
 }
 
 static void take_dtype(lua_State *lua, loading *l)
 {
-    const char *name = luaL_checkstring(lua, -1);
+    const char *name = NULL;
+    take_text(lua, &name);
     l->options.real_bits = strcmp(name, "f32") == 0 ? 32 : strcmp(name, "f64") == 0 ? 64 : 0;
     if (!l->options.real_bits)
-        luaL_error(lua, "dtype is f32 or f64, not '%s'", name);
+        misuse(lua, "dtype is f32 or f64, not '%s'", name);
 }
 
 static void take_seconds(lua_State *lua, loading *l)
 {
-    l->options.max_seconds = luaL_checknumber(lua, -1);
+    if (lua_type(lua, -1) != LUA_TNUMBER)
+        misuse(lua, "%s is a number", "seconds");
+    l->options.max_seconds = lua_tonumber(lua, -1);
 }
 
 /* Names stay in the caller's table for as long as they are needed; the list is kept in the slot `SET` of the stack. */
 static void take_set(lua_State *lua, loading *l)
 {
-    luaL_checktype(lua, -1, LUA_TTABLE);
     const int table = lua_gettop(lua);
+    if (!lua_istable(lua, table))
+        misuse(lua, "%s is a table of numbers by name", "set");
     size_t n = 0;
     for (lua_pushnil(lua); lua_next(lua, table); lua_pop(lua, 1))
         n++;
@@ -114,7 +130,7 @@ static void take_set(lua_State *lua, loading *l)
     lua_replace(lua, SET);
     for (lua_pushnil(lua); lua_next(lua, table); lua_pop(lua, 1)) {
         if (lua_type(lua, -2) != LUA_TSTRING || lua_type(lua, -1) != LUA_TNUMBER)
-            luaL_error(lua, "set is a table of numbers by name");
+            misuse(lua, "%s is a table of numbers by name", "set");
         l->set[l->options.noptions++] = (gram_option){lua_tostring(lua, -2), lua_tonumber(lua, -1)};
     }
     l->options.options = l->set;
@@ -137,13 +153,14 @@ static void check_names(lua_State *lua)
         while (k < NOPTIONS && strcmp(OPTIONS[k].name, name) != 0)
             k++;
         if (k == NOPTIONS)
-            luaL_error(lua, "gram.load has no option '%s': jit, cc, flags, threads, dtype, set, seconds", name);
+            misuse(lua, "gram.load has no option '%s': jit, cc, flags, threads, dtype, set, seconds", name);
     }
 }
 
 static void take_options(lua_State *lua, loading *l)
 {
-    luaL_checktype(lua, TABLE, LUA_TTABLE);
+    if (!lua_istable(lua, TABLE))
+        misuse(lua, "the options of %s are a table", "gram.load");
     check_names(lua);
     for (int k = 0; k < NOPTIONS; k++) {
         if (lua_getfield(lua, TABLE, OPTIONS[k].name) != LUA_TNIL)
