@@ -3,78 +3,67 @@
 #include <string.h>
 
 #include "chain.h"
+#include "cost.h"
 #include "emit.h"
 #include "print.h"
 
 /* --- cost ---------------------------------------------------------------------------------------------------------- */
 
-/* "2 * batch * 8 * n * m * 64" */
-static const char *product(gram_ctx *ctx, int factor, const gram_step *step, const gram_dim *dims, int n)
+static int64_t heads_of(int heads)
 {
-    gram_text text = {.ctx = ctx};
-    int64_t number = factor * (step->heads > 1 ? step->heads : 1);
-    for (int k = 0; k < n; k++)
-        number *= gram_dim_known(dims[k]) ? dims[k].number : 1;
-    gram_put(&text, "%lld%s", (long long)number, step->batched ? " batch" : "");
-    for (int k = 0; k < n; k++)
-        if (!gram_dim_known(dims[k])) {
-            const char *dim = gram_dim_text(ctx, dims[k]);
-            gram_put(&text, strchr(dim, ' ') ? " (%s)" : " %s", dim);
-        }
-    return text.data;
+    return heads > 1 ? heads : 1;
 }
 
-/* The operations of a step's products; scalar operations over its tiles are counted as one each. */
-static void put_flops(gram_ctx *ctx, const gram_step *step, gram_text *out)
+/* Operations on each entry of a step's tile: a scalar operation counts as one. */
+static int64_t scalars(const gram_step *step)
 {
-    int terms = 0, scalars = 0;
-    for (int k = 0; k < step->nleaves; k++) {
-        const gram_dim dims[] = {step->queries, step->lanes, step->leaves[k].inner};
-        gram_put(out, "%s%s", terms++ ? " + " : "", product(ctx, 2, step, dims, 3));
-    }
-    for (int k = 0; k < step->nsums; k++) {
-        const gram_dim dims[] = {step->queries, step->lanes, step->sums[k].rows};
-        gram_put(out, "%s%s", terms++ ? " + " : "", product(ctx, 2, step, dims, 3));
-    }
+    int64_t n = step->softmax ? 3 : step->nstats;
     for (int k = 0; k < step->program.n; k++)
-        scalars += step->program.instr[k].kind == GRAM_I_OP && step->program.instr[k].rate == GRAM_RATE_PAIR;
-    scalars += step->softmax ? 3 : step->nstats;
-    if (scalars) {
-        const gram_dim dims[] = {step->queries, step->lanes};
-        gram_put(out, "%s%s", terms++ ? " + " : "", product(ctx, scalars, step, dims, 2));
+        n += step->program.instr[k].kind == GRAM_I_OP && step->program.instr[k].rate == GRAM_RATE_PAIR;
+    return n;
+}
+
+/* The operations of a step; those of its dropped entries too. */
+static const char *flops(gram_ctx *ctx, const gram_step *step)
+{
+    gram_cost cost = {.ctx = ctx};
+    const int64_t heads = heads_of(step->heads);
+    for (int k = 0; k < step->nleaves + step->nsums; k++) {
+        const gram_dim inner = k < step->nleaves ? step->leaves[k].inner : step->sums[k - step->nleaves].rows;
+        gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner}, 3);
     }
-    if (!terms)
-        gram_put(out, "0");
+    if (scalars(step) > 0)
+        gram_cost_add(&cost, scalars(step) * heads, step->batched, (gram_dim[]){step->queries, step->lanes}, 2);
+    return gram_cost_text(&cost);
 }
 
-static const char *entries(gram_ctx *ctx, const gram_buffer *b)
+/* Integers of an array have 4 bytes, whatever the reals have. */
+static void add_bytes(gram_cost *cost, const gram_plan *plan, const gram_buffer *b)
 {
-    gram_step like = {.heads = b->heads, .batched = b->batched};
-    const gram_dim dims[] = {b->rows, b->cols};
-    return product(ctx, 1, &like, dims, 2);
+    const int64_t bytes = b->type == GRAM_REAL ? plan->real_bits / 8 : 4;
+    gram_cost_add(cost, bytes * heads_of(b->heads), b->batched, (gram_dim[]){b->rows, b->cols}, 2);
 }
 
-/* Bytes that the kernel must read and write at the least: its arrays, once. */
-static void put_bytes(gram_ctx *ctx, const gram_plan *plan, gram_text *out)
+/* What the kernel must read and write at the least: its arrays, once. */
+static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
 {
-    int terms = 0;
-    gram_put(out, "%d (", plan->real_bits / 8);
+    gram_cost cost = {.ctx = ctx};
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_INPUT || plan->buffers[k].storage == GRAM_AT_OUTPUT)
-            gram_put(out, "%s%s", terms++ ? " + " : "", entries(ctx, &plan->buffers[k]));
-    gram_put(out, ")");
+            add_bytes(&cost, plan, &plan->buffers[k]);
+    return gram_cost_text(&cost);
 }
 
-static void put_workspace(gram_ctx *ctx, const gram_plan *plan, gram_text *out)
+static const char *workspace(gram_ctx *ctx, const gram_plan *plan)
 {
-    int terms = 0;
-    gram_put(out, "%d (", plan->real_bits / 8);
+    gram_cost cost = {.ctx = ctx};
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_WORK)
-            gram_put(out, "%s%s", terms++ ? " + " : "", entries(ctx, &plan->buffers[k]));
+            add_bytes(&cost, plan, &plan->buffers[k]);
     for (int k = 0; k < plan->npacks; k++)
-        gram_put(out, "%s%s", terms++ ? " + " : "", entries(ctx, &plan->buffers[plan->packs[k].buffer]));
-    gram_put(out, "%sa thread's blocks)", terms ? " + " : "");
+        add_bytes(&cost, plan, &plan->buffers[plan->packs[k].buffer]);
+    return gram_format(ctx, "%s%sthe threads' blocks", cost.terms ? gram_cost_text(&cost) : "",
+                       cost.terms ? " + " : "");
 }
 
 /* The numbers among the weights: matrices, vectors and scalars that every item shares. */
@@ -109,37 +98,63 @@ static const char *step_line(gram_ctx *ctx, const gram_plan *plan, const gram_st
     return text.data;
 }
 
+/* Text with a label before it, broken at spaces so that no line is longer than WIDTH. */
+enum { WIDTH = 116, MARGIN = 11 };
+static void put_wrapped(gram_text *out, const char *label, const char *text)
+{
+    int at = MARGIN;
+    gram_put(out, "%-*s", MARGIN, label);
+    for (const char *end; *text; text = end) {
+        end = text + strspn(text, " ");
+        end += strcspn(end, " ");
+        if (at > MARGIN && at + (int)(end - text) > WIDTH) {
+            text += strspn(text, " ");
+            gram_put(out, "\n%*s", MARGIN, "");
+            at = MARGIN;
+        }
+        gram_put(out, "%.*s", (int)(end - text), text);
+        at += (int)(end - text);
+    }
+    gram_put(out, "\n");
+}
+
 static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, gram_text *out)
 {
     bool stream = !strcmp(step->template, "stream");
     const gram_buffer *b = &plan->buffers[step->stores[0].buffer];
+    const char *formula = gram_node_text(ctx, step->what);
     if (!stream && !gram_is_pair(step->what)) {
-        gram_put(out, "         %s\n", gram_node_text(ctx, step->what));
+        put_wrapped(out, "", formula);
         return;
     }
-    const char *why = stream ? "not built: made tile by tile and summed up over its rows"
-                      : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
-                                                     : "built: a product needs all of it, since it is a nonlinear function of pairs inside another";
-    gram_put(out, "         %s (%s): %s\n", gram_node_text(ctx, step->what), gram_shape_text(ctx, step->what), why);
+    put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));
+    put_wrapped(out, "",
+                stream                           ? "not built: made tile by tile, and summed down its columns"
+                : b->storage == GRAM_AT_OUTPUT   ? "built: it is an output"
+                                                 : "built: a nonlinear function of pairs inside another needs all of it");
     if (stream && step->keep)
-        gram_put(out, "         kept where %s: tiles are skipped, checked or free by intervals\n",
-                 gram_node_text(ctx, step->keep));
+        put_wrapped(out, "", gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
+                                         gram_node_text(ctx, step->keep)));
+}
+
+static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out)
+{
+    const gram_step *step = plan->steps[k];
+    put_wrapped(out, gram_format(ctx, "step %d", k + 1), step_line(ctx, plan, step));
+    put_reason(ctx, plan, step, out);
+    const char *count = flops(ctx, step);
+    if (strcmp(count, "0") != 0)
+        put_wrapped(out, "", gram_format(ctx, "%s%s flops", step->keep ? "at most " : "", count));
 }
 
 void gram_plan_print(gram_ctx *ctx, const struct gram_plan *plan, gram_text *out)
 {
-    gram_text bytes = {.ctx = ctx}, workspace = {.ctx = ctx};
-    put_bytes(ctx, plan, &bytes);
-    put_workspace(ctx, plan, &workspace);
     gram_put(out, "%s: %s, f%d\n", plan->spec->name, plan->dense ? "dense" : "streamed", plan->real_bits);
-    for (int k = 0; k < plan->nsteps; k++) {
-        gram_text flops = {.ctx = ctx};
-        put_flops(ctx, plan->steps[k], &flops);
-        gram_put(out, "step %-3d %s\n", k + 1, step_line(ctx, plan, plan->steps[k]));
-        put_reason(ctx, plan, plan->steps[k], out);
-        gram_put(out, "         flops %s\n", flops.data);
-    }
-    gram_put(out, "bytes      %s\nworkspace  %s\nparameters %s\n", bytes.data, workspace.data, parameters(ctx, plan->spec));
+    for (int k = 0; k < plan->nsteps; k++)
+        put_step(ctx, plan, k, out);
+    put_wrapped(out, "bytes", bytes(ctx, plan));
+    put_wrapped(out, "workspace", workspace(ctx, plan));
+    put_wrapped(out, "parameters", parameters(ctx, plan->spec));
 }
 
 /* --- the opening comment ------------------------------------------------------------------------------------------- */

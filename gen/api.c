@@ -248,6 +248,59 @@ gram_status gram_load_file(const char *file, const gram_load_options *options, g
     return status;
 }
 
+/* ---- gradients ---- */
+
+/* What the kernel was loaded with. */
+static gram_load_options options_of(const gram_kernel *kernel, const gram_option *set)
+{
+    const gram_request *request = &kernel->build.request;
+    return (gram_load_options){
+        .jit = jit_names[kernel->build.jit],
+        .cc = kernel->build.cc.compiler,
+        .flags = kernel->build.cc.flags,
+        .threads = kernel->threads,
+        .real_bits = request->real_bits,
+        .noptions = request->nsettings,
+        .options = set,
+        .max_steps = request->max_steps,
+        .max_bytes = request->max_bytes,
+        .max_seconds = request->max_seconds,
+        .command = request->command,
+        .store = gram_store_of(kernel),
+    };
+}
+
+static int float_inputs(const gram_kernel *kernel, const char **names)
+{
+    int n = 0;
+    for (int i = 0; i < kernel->build.spec->ninputs; i++)
+        if (!kernel->inputs[i].integer)
+            names[n++] = kernel->inputs[i].name;
+    return n;
+}
+
+gram_status gram_load_grad(const gram_kernel *kernel, int n, const char *const *names, gram_kernel **gradient,
+                           char *message, size_t size)
+{
+    const gram_request *request = &kernel->build.request;
+    const char **all = calloc((size_t)kernel->build.spec->ninputs + 1, sizeof *all);
+    gram_option *set = calloc((size_t)request->nsettings + 1, sizeof *set);
+    gram_status status = GRAM_NO_MEMORY;
+    *gradient = NULL;
+    snprintf(message, size, "error: out of memory");
+    if (all && set) {
+        for (int i = 0; i < request->nsettings; i++)
+            set[i] = (gram_option){request->settings[i].name, request->settings[i].value};
+        gram_load_options options = options_of(kernel, set);
+        options.ngrad = n > 0 ? n : float_inputs(kernel, all);
+        options.grad = n > 0 ? names : all;
+        status = gram_load_text(request->file, request->text, &options, gradient, message, size);
+    }
+    free(all);
+    free(set);
+    return status;
+}
+
 /* ---- questions ---- */
 
 const gram_array *gram_port_weights(const gram_port *port, const gram_tensors *weights)

@@ -18,7 +18,7 @@ typedef struct gram_field {
 typedef struct gram_cli {
     const char *program;         /* argv[0] */
     const char *command;         /* "run" */
-    const char *spec;            /* the first argument without '='; NULL: none */
+    const char *spec;            /* the first argument without '=', a spec or a matrix; NULL: none */
     int nfields;
     gram_field *fields;
     int noptions;
@@ -31,6 +31,13 @@ typedef struct gram_cli {
     const char *output;          /* -o */
     const char *stage;           /* --stage */
     const char *weights;         /* --weights */
+    const char *name;            /* --output */
+    double params, alpha;        /* --params, --alpha; 0: not given */
+    int64_t samples;             /* --samples; 0: not given */
+    int64_t order;               /* --order; -1: not given */
+    const char *method;          /* --method */
+    const char *groups;          /* --groups */
+    bool dot;                    /* --dot */
 } gram_cli;
 
 /* Prints "gram COMMAND: ..." and the hint where help is to be found; returns GRAM_EXIT_USAGE. */
@@ -50,5 +57,8 @@ int gram_cmd_check(const gram_cli *cli);
 int gram_cmd_show(const gram_cli *cli);
 int gram_cmd_list(const gram_cli *cli);
 int gram_cmd_bench(const gram_cli *cli);
+int gram_cmd_causal(const gram_cli *cli);
+int gram_cmd_size(const gram_cli *cli);
+int gram_cmd_flow(const gram_cli *cli);
 
 #endif

@@ -63,6 +63,7 @@ int gram_kernel_wake(gram_kernel *kernel);
 gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options,
                             gram_kernel **kernel, char *message, size_t size);
 void gram_store_return(gram_kernel *kernel);
+gram_store *gram_store_of(const gram_kernel *kernel);    /* NULL: it is in none */
 
 /* run.c: finds the compiled functions; frees the kept workspace. */
 void gram_run_prepare(gram_ctx *ctx, gram_kernel *kernel);

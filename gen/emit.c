@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emit.h"
+#include "grad.h"
 #include "layout.h"
 #include "library.h"
 #include "passes.h"
@@ -14,7 +15,7 @@
 #include "template.h"
 
 extern const char gram_template_pack[], gram_template_block[], gram_template_map[], gram_template_stream[],
-    gram_template_scatter[], gram_template_items[],    gram_template_whole[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+    gram_template_scatter[], gram_template_items[],    gram_template_whole[], gram_template_codes[], gram_template_args[], gram_template_declare[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
 typedef struct emitter {
     gram_ctx *ctx;
@@ -640,39 +641,119 @@ static const char *kernel_body(emitter *e)
 
 /* --- the whole text ------------------------------------------------------------------------------------------------ */
 
-static const char *whole(emitter *e, gram_target target)
+/* One kernel of the text: the spec's, or that of its gradient. */
+typedef struct kernel {
+    const gram_spec *spec;
+    const gram_plan *plan;
+} kernel;
+
+static bool is_gradient(const gram_spec *spec)
 {
-    set(e, "name", e->spec->name);
-    set(e, "upper", upper(e->ctx, e->spec->name));
-    set(e, "about", gram_emit_about(e->ctx, e->spec, e->plan, e->request));
-    gram_template_set_number(e->L, "bits", e->plan->real_bits);
-    gram_template_set_flag(e->L, "wide", e->plan->wide);
-    gram_template_set_flag(e->L, "include", target == GRAM_TARGET_C);
-    add_names(e);
-    add_slots(e);
-    const char *header = gram_template_render(e->ctx, e->L, gram_template_header, "header.h.in");
-    if (target == GRAM_TARGET_HEADER)
-        return header;
-    const char *body = kernel_body(e);
-    const char *library = gram_library_for(e->ctx, body, e->tcc);
-    if (e->tcc) {
-        const char *start = strstr(header, "enum {"), *end = strstr(header, "/* The bytes");
-        const char *types = gram_format(e->ctx, "%.*s", (int)(end - start), start);
-        const char *prelude = gram_template_render(e->ctx, e->L, gram_template_jit, "jit.c.in");
-        return gram_format(e->ctx, "%s%s%s%s", prelude, library, types, body);
-    }
-    set(e, "header", header);
-    const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in");
-    return gram_format(e->ctx, "%s%s%s", top, library, body);
+    return spec->noutputs && spec->outputs[0].like;
 }
 
-const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, const gram_plan *plan, gram_target target,
+/* "attention_args"; of the gradient attention_backward, "attention_grad_args". */
+static const char *args_name(emitter *e)
+{
+    const char *end = strstr(e->spec->name, "_backward");
+    int size = (int)(end && is_gradient(e->spec) ? end - e->spec->name : (ptrdiff_t)strlen(e->spec->name));
+    return gram_format(e->ctx, "%.*s%s", size, e->spec->name, is_gradient(e->spec) ? "_grad_args" : "_args");
+}
+
+/* Turns the emitter and the model to this kernel. */
+static void start_kernel(emitter *e, const kernel *k)
+{
+    e->spec = k->spec;
+    e->plan = k->plan;
+    e->bodies = (gram_text){.ctx = e->ctx};
+    set(e, "name", e->spec->name);
+    set(e, "args", args_name(e));
+    gram_template_set_flag(e->L, "gradient", is_gradient(e->spec));
+    add_names(e);
+    add_slots(e);
+    set(e, "struct", gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"));
+}
+
+static const char *all_declarations(emitter *e, const kernel *kernels, int n)
+{
+    gram_text text = {.ctx = e->ctx};
+    for (int k = 0; k < n; k++) {
+        start_kernel(e, &kernels[k]);
+        gram_put(&text, "%s", gram_template_render(e->ctx, e->L, gram_template_declare, "declare.h.in"));
+    }
+    return text.data;
+}
+
+static const char *all_bodies(emitter *e, const kernel *kernels, int n)
+{
+    gram_text text = {.ctx = e->ctx};
+    for (int k = 0; k < n; k++) {
+        start_kernel(e, &kernels[k]);
+        gram_put(&text, "%s%s", k ? "\n" : "", kernel_body(e));
+    }
+    return text.data;
+}
+
+static const char *header(emitter *e, const kernel *kernels, int n)
+{
+    set(e, "codes", gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in"));
+    set(e, "kernels", all_declarations(e, kernels, n));
+    start_kernel(e, &kernels[0]);
+    return gram_template_render(e->ctx, e->L, gram_template_header, "header.h.in");
+}
+
+/* For TinyCC: types and declarations in place of headers, and one kernel. */
+static const char *jit_text(emitter *e, const kernel *k)
+{
+    const char *prelude = gram_template_render(e->ctx, e->L, gram_template_jit, "jit.c.in");
+    const char *codes = gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in");
+    start_kernel(e, k);
+    const char *args = gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"), *body = kernel_body(e);
+    return gram_format(e->ctx, "%s%s%s%s%s", prelude, gram_library_for(e->ctx, body, true), codes, args, body);
+}
+
+static const char *file_text(emitter *e, const kernel *kernels, int n)
+{
+    set(e, "header", header(e, kernels, n));
+    const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in"), *body = all_bodies(e, kernels, n);
+    return gram_format(e->ctx, "%s%s%s", top, gram_library_for(e->ctx, body, false), body);
+}
+
+static const char *whole(emitter *e, gram_target target, const kernel *kernels, int n)
+{
+    set(e, "name", kernels[0].spec->name);
+    set(e, "upper", upper(e->ctx, kernels[0].spec->name));
+    set(e, "about", gram_emit_about(e->ctx, kernels[0].spec, kernels[0].plan, e->request));
+    gram_template_set_number(e->L, "bits", kernels[0].plan->real_bits);
+    gram_template_set_flag(e->L, "wide", kernels[0].plan->wide);
+    gram_template_set_flag(e->L, "include", target == GRAM_TARGET_C);
+    if (target == GRAM_TARGET_HEADER)
+        return header(e, kernels, n);
+    return target == GRAM_TARGET_TCC ? jit_text(e, kernels) : file_text(e, kernels, n);
+}
+
+/* The kernels that a file holds: where the spec asks for its gradient, that one too. */
+static int list_kernels(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan, gram_target target, kernel *kernels)
+{
+    bool file = target == GRAM_TARGET_C || target == GRAM_TARGET_HEADER;
+    kernels[0] = (kernel){traced, plan};
+    if (!file || !traced->ngrad)
+        return 1;
+    const gram_spec *gradient = gram_gradient(ctx, traced, traced->ngrad, traced->grad);
+    gram_plan *backward = gram_plan_make(ctx, gram_simplify(ctx, gradient), plan->real_bits);
+    plan->wide = backward->wide = plan->wide || backward->wide;
+    kernels[1] = (kernel){gradient, backward};
+    return 2;
+}
+
+const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan, gram_target target,
                       const gram_request *request)
 {
-    emitter e = {.ctx = ctx, .spec = traced, .plan = plan, .request = request, .tcc = target == GRAM_TARGET_TCC};
-    e.bodies.ctx = ctx;
+    emitter e = {.ctx = ctx, .request = request, .tcc = target == GRAM_TARGET_TCC};
+    kernel kernels[2];
+    int n = list_kernels(ctx, traced, plan, target, kernels);
     e.L = gram_template_open(ctx);
-    const char *text = whole(&e, target);
+    const char *text = whole(&e, target, kernels, n);
     gram_template_close(e.L);
     return text;
 }

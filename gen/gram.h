@@ -86,6 +86,10 @@ gram_status gram_load_file(const char *file, const gram_load_options *options, g
                            size_t size);
 gram_status gram_load_text(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
                            char *message, size_t size);
+/* The kernel of a loaded kernel's gradient by n of its inputs, all that take floats where n is 0: the same spec and options
+ * with `grad` set. It is a kernel of its own, to be freed with gram_free. */
+gram_status gram_load_grad(const gram_kernel *kernel, int n, const char *const *names, gram_kernel **gradient,
+                           char *message, size_t size);
 /* No run of it may be under way. NULL is fine. */
 void gram_free(gram_kernel *kernel);
 

@@ -9,19 +9,24 @@
 
 #include "cmd.h"
 
+typedef enum takes { NO_SPEC, A_SPEC, MAYBE_A_SPEC } takes;
+
 typedef struct command {
     const char *name, *arguments, *help;
-    bool spec;                           /* takes a SPEC */
+    takes spec;                          /* or a matrix */
     int (*run)(const gram_cli *cli);
 } command;
 
 static const command commands[] = {
-    {"run", "SPEC NAME=FILE.npy ...", "run it: inputs are read, outputs written", true, gram_cmd_run},
-    {"emit", "SPEC [-o DIR]", "write NAME.c and NAME.h, self-contained", true, gram_cmd_emit},
-    {"check", "SPEC", "every back end against the reference; declared symmetries", true, gram_cmd_check},
-    {"bench", "SPEC [n=2048 ...]", "time it, per back end", true, gram_cmd_bench},
-    {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, in which order, at what cost", true, gram_cmd_show},
-    {"list", "", "the specs that come with gram", false, gram_cmd_list},
+    {"run", "SPEC NAME=FILE.npy ...", "run it: inputs are read, outputs written", A_SPEC, gram_cmd_run},
+    {"emit", "SPEC [-o DIR]", "write NAME.c and NAME.h, self-contained", A_SPEC, gram_cmd_emit},
+    {"check", "SPEC", "every back end against the reference; declared symmetries", A_SPEC, gram_cmd_check},
+    {"bench", "SPEC [n=2048 ...]", "time it, per back end", A_SPEC, gram_cmd_bench},
+    {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, in which order, at what cost", A_SPEC, gram_cmd_show},
+    {"list", "", "the specs that come with gram", NO_SPEC, gram_cmd_list},
+    {"causal", "A.npy | SPEC ...", "the causal graph behind an attention matrix", A_SPEC, gram_cmd_causal},
+    {"size", "--params 175e9 | SPEC", "depth and width for a budget of parameters", MAYBE_A_SPEC, gram_cmd_size},
+    {"flow", "A.npy | SPEC ... --groups F", "attention between groups of tokens", A_SPEC, gram_cmd_flow},
 };
 enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -120,11 +125,69 @@ static int take_weights(gram_cli *cli, const char *value)
     return 0;
 }
 
+/* A number with low < number < high. */
+static int take_number(const gram_cli *cli, const char *name, const char *value, double low, double high, double *number)
+{
+    char *end;
+    *number = strtod(value, &end);
+    if (end == value || *end != '\0' || !(*number > low && *number < high))
+        return gram_usage(cli, "%s wants a number between %g and %g, not '%s'", name, low, high, value);
+    return 0;
+}
+
+static int take_params(gram_cli *cli, const char *value)
+{
+    return take_number(cli, "--params", value, 1, 1e30, &cli->params);
+}
+
+static int take_alpha(gram_cli *cli, const char *value)
+{
+    return take_number(cli, "--alpha", value, 0, 1, &cli->alpha);
+}
+
+static int take_samples(gram_cli *cli, const char *value)
+{
+    cli->samples = gram_cli_number(value);
+    return cli->samples > 0 ? 0 : gram_usage(cli, "--samples wants a whole number from 1, not '%s'", value);
+}
+
+static int take_order(gram_cli *cli, const char *value)
+{
+    cli->order = gram_cli_number(value);
+    bool fits = cli->order >= 0 && cli->order <= 1000;
+    return fits ? 0 : gram_usage(cli, "--order wants a whole number up to 1000, not '%s'", value);
+}
+
+static int take_method(gram_cli *cli, const char *value)
+{
+    cli->method = value;
+    return 0;
+}
+
+static int take_groups(gram_cli *cli, const char *value)
+{
+    cli->groups = value;
+    return 0;
+}
+
+static int take_name(gram_cli *cli, const char *value)
+{
+    cli->name = value;
+    return 0;
+}
+
+static int take_dot(gram_cli *cli, const char *value)
+{
+    (void)value;
+    cli->dot = true;
+    return 0;
+}
+
 typedef struct option {
     const char *name, *value;            /* value NULL: a flag */
     const char *help;
     int (*take)(gram_cli *cli, const char *value);
-    const char *only;                    /* the one command that has it; NULL: all */
+    const char *only;                    /* the commands that have it, "run, causal"; NULL: all */
 } option;
 
 static const option options[] = {
@@ -135,17 +198,36 @@ static const option options[] = {
     {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL},
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
-    {"--weights", "FILE", "a .safetensors or .npz file: inputs by their key or name", take_weights, "run"},
+    {"--weights", "FILE", "a .safetensors or .npz file: inputs by their key or name", take_weights, "run, causal, flow"},
     {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
     {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
-    {"--json", NULL, "one JSON object a line", take_json, "bench"},
+    {"--json", NULL, "one JSON object a line", take_json, "bench, causal, size, flow"},
+    {"--alpha", "P", "level of the tests of independence (default 0.01)", take_alpha, "causal"},
+    {"--samples", "N", "samples the matrix stands for (default 1000)", take_samples, "causal"},
+    {"--method", "pc|icd", "pc (default), or icd: causes may be hidden", take_method, "causal"},
+    {"--order", "K", "condition on at most K tokens", take_order, "causal"},
+    {"--dot", NULL, "for Graphviz", take_dot, "causal"},
+    {"--output", "NAME", "the output of the spec that is the matrix", take_name, "causal, flow"},
+    {"--groups", "FILE", "an id for each token; below 0: of no group", take_groups, "flow"},
+    {"--params", "N", "the number of parameters, such as 175e9", take_params, "size"},
 };
 enum { NOPTIONS = sizeof options / sizeof options[0] };
+
+/* Is the command one of those in a list "run, causal"? */
+static bool has_command(const char *list, const char *command)
+{
+    const size_t length = strlen(command);
+    for (const char *word = list; *word; word += strcspn(word, " ") + (strchr(word, ' ') != NULL)) {
+        if (strncmp(word, command, length) == 0 && (word[length] == ',' || word[length] == '\0'))
+            return true;
+    }
+    return false;
+}
 
 static const option *find_option(const char *name, size_t length, const char *command)
 {
     for (int i = 0; i < NOPTIONS; i++) {
-        bool here = !options[i].only || strcmp(options[i].only, command) == 0;
+        bool here = !options[i].only || has_command(options[i].only, command);
         if (here && strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
             return &options[i];
     }
@@ -251,9 +333,9 @@ static int parse(gram_cli *cli, const command *c, int argc, char **argv)
         bool is_option = argv[i][0] == '-' && argv[i][1] != '\0';
         status = is_option ? parse_option(cli, argc, argv, &i) : parse_word(cli, argv[i]);
     }
-    if (status == 0 && c->spec && !cli->spec)
+    if (status == 0 && c->spec == A_SPEC && !cli->spec)
         status = gram_usage(cli, "which spec? gram %s %s", c->name, c->arguments);
-    if (status == 0 && !c->spec && cli->spec)
+    if (status == 0 && c->spec == NO_SPEC && cli->spec)
         status = gram_usage(cli, "it takes no argument '%s'", cli->spec);
     cli->load.noptions = cli->noptions;
     cli->load.options = cli->options;
@@ -304,7 +386,7 @@ static int run_command(gram_cli *cli, const command *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    gram_cli cli = {.program = argv[0]};
+    gram_cli cli = {.program = argv[0], .order = -1};
     for (int i = 1; i < argc; i++) {
         if (asks_for(argv[i], "--help", "-h")) {
             print_help(stdout);

@@ -37,7 +37,7 @@ void gram_plan_print(gram_ctx *ctx, const struct gram_plan *plan, gram_text *out
 
 /* emit.c: C. TCC's text calls the runtime's tile primitives; C and its HEADER are self-contained, ONE_FILE is both. */
 typedef enum gram_target { GRAM_TARGET_TCC, GRAM_TARGET_C, GRAM_TARGET_HEADER, GRAM_TARGET_ONE_FILE } gram_target;
-const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, const struct gram_plan *plan, gram_target target,
+const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, struct gram_plan *plan, gram_target target,
                       const gram_request *request);
 
 /* reference.c: the traced graph in double precision, operation by operation. inputs[k] and outputs[k] are of

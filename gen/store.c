@@ -255,6 +255,11 @@ static void leave(gram_store *store)
     free(store);
 }
 
+gram_store *gram_store_of(const gram_kernel *kernel)
+{
+    return kernel->share ? kernel->share->store : NULL;
+}
+
 void gram_store_return(gram_kernel *kernel)
 {
     gram_share *share = kernel->share, *gone = NULL;

@@ -61,7 +61,7 @@ static void read_outputs(gram_tracer *t, lua_State *lua, int index)
 static int read_names(gram_tracer *t, lua_State *lua, const char *what, const char ***names)
 {
     if (!lua_istable(lua, -1))
-        gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s is a list of inputs' names, not %s", what,
+        gram_fail(t->ctx, gram_here(t), "kernel: %s is a list of inputs' names, not %s", what,
                   gram_describe(t, -1));
     int n = (int)lua_rawlen(lua, -1);
     *names = gram_alloc(t->ctx, (size_t)n * sizeof **names + 1);
@@ -70,7 +70,7 @@ static int read_names(gram_tracer *t, lua_State *lua, const char *what, const ch
         const char *name = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
         const gram_input *input = name ? gram_find_input(t->spec, name) : NULL;
         if (!input)
-            gram_fail(t->ctx, gram_here(t), "kernel: symmetry.%s: %s is no input", what, gram_describe(t, -1));
+            gram_fail(t->ctx, gram_here(t), "kernel: %s: %s is no input", what, gram_describe(t, -1));
         (*names)[k] = input->name;
         lua_pop(lua, 1);
     }
@@ -86,13 +86,19 @@ static void read_symmetry(gram_tracer *t, lua_State *lua)
     for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1)) {
         const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
         if (strcmp(name, "orthogonal") == 0)
-            spec->northogonal = read_names(t, lua, name, &spec->orthogonal);
+            spec->northogonal = read_names(t, lua, "symmetry.orthogonal", &spec->orthogonal);
         else if (strcmp(name, "permutation") == 0)
-            spec->npermutation = read_names(t, lua, name, &spec->permutation);
+            spec->npermutation = read_names(t, lua, "symmetry.permutation", &spec->permutation);
         else
             gram_fail(t->ctx, gram_here(t), "kernel: symmetry is orthogonal or permutation, not %s",
                       gram_describe(t, -2));
     }
+}
+
+/* The inputs by which the kernel's gradient is asked for. */
+static void read_grad(gram_tracer *t, lua_State *lua)
+{
+    t->spec->ngrad = read_names(t, lua, "grad", &t->spec->grad);
 }
 
 static void read_tolerance(gram_tracer *t, lua_State *lua)
@@ -120,7 +126,7 @@ static const struct {
     void (*read)(gram_tracer *t, lua_State *lua); /* the value is on top of the stack, its name below */
 } kernel_options[] = {
     {"symmetry", read_symmetry}, {"tolerance", read_tolerance}, {"doc", read_doc},
-    {"grad", not_available},     {"inplace", not_available},
+    {"grad", read_grad},         {"inplace", not_available},
 };
 
 static void read_kernel_option(gram_tracer *t, lua_State *lua)

@@ -1,4 +1,4 @@
-/* The header of a .safetensors file: huggingface.co/docs/safetensors. */
+/* The header of a .safetensors file: an 8-byte length, then JSON that names each tensor's type, shape and place. */
 #ifndef GRAM_SAFETENSORS_H
 #define GRAM_SAFETENSORS_H
 

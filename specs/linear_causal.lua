@@ -3,7 +3,7 @@
 --
 --     O = V keep(K'Q / d, i <= j)
 --
--- The sum over the tokens before is carried along as a d x d matrix: no n x n matrix and a cost that grows as n.
+-- No n x n matrix is built, and tiles that no query may see are skipped: half the work of the pairs of tokens.
 local d = option("d", 64)
 
 local Q = tokens("Q", d, "n", { heads = 4 })

@@ -1,8 +1,9 @@
--- The first self-attention of all-MiniLM-L6-v2, a trained sentence encoder (a BERT of 6 layers, 384 features, 12 heads):
+-- The first self-attention of all-MiniLM-L6-v2, a trained sentence encoder (a BERT of 6 layers, 384 features and 12
+-- heads):
 --
 --     context = concat_h V_h softmax(K_h' Q_h / sqrt 32),     Q = W_Q X + b_Q, K and V likewise
 --
--- Devlin et al., "BERT" (arXiv:1810.04805); weights: huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
+-- Devlin et al., "BERT" (arXiv:1810.04805); the weights are those of sentence-transformers' all-MiniLM-L6-v2.
 -- `make demo` runs it on a sentence.
 local d = option("d", 384)
 local heads = option("heads", 12)

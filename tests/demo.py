@@ -97,6 +97,13 @@ def gram(*arguments):
     return subprocess.run([GRAM, *arguments], check=True, capture_output=True, text=True).stdout
 
 
+def function_of(text, start):
+    """The C function whose first line starts so."""
+    lines = text.split("\n")
+    first = next(i for i, line in enumerate(lines) if line.startswith(start))
+    return "\n".join(lines[first:lines.index("}", first) + 1])
+
+
 def draw(a, pieces):
     """A row for each token, a column for each token it attends to."""
     shades = " ░▒▓█"
@@ -134,8 +141,10 @@ def main():
     print(open(SPEC).read().rstrip())
     title("the plan: gram show")
     print(gram("show", SPEC).rstrip())
-    title("the first screen of C: gram show --stage c")
-    print("\n".join(gram("show", SPEC, "--stage", "c").split("\n")[:40]))
+    title("from the C text: gram show --stage c")
+    text = gram("show", SPEC, "--stage", "c")
+    print(function_of(text, "int minilm("))
+    print("\n" + function_of(text, "static void minilm_map_A("))
 
     title(f"run on: {SENTENCE}")
     start = time.perf_counter()

@@ -483,12 +483,22 @@ def attended(s):
     return product(s, V, P)
 
 
+def settled(s):
+    """V * P of a size that other formulas can take."""
+    O = attended(s)
+    if O is None or s.random.random() < 0.5:
+        return map_over(O, "tanh({} / 8)", np.tanh(O.array / 8)) if O else None
+    return map_over(O, "{} / 16", O.array / 16)
+
+
+def map_over(A, text, array):
+    return Value(text.format(f"({A.text})"), array, A.rows, A.cols, A.heads, A.keep)
+
+
 def averaged(s):
-    """X less the mean of its tokens."""
+    """X less half the mean of its tokens (X less all of it would be nothing, or rounding, for one token)."""
     X = some_tokens(s)
-    if s.length(X.cols) == 0:
-        return None
-    mean = Value(f"mean_tokens({X.text})", X.array.mean(axis=3, keepdims=True), X.rows, 1, X.heads)
+    mean = Value(f"mean_tokens({X.text}) / 2", X.array.mean(axis=3, keepdims=True) / 2, X.rows, 1, X.heads)
     return add(s, X, mean, "-")
 
 
@@ -626,10 +636,6 @@ def divided(a, by):
     return np.divide(a, by, out=np.zeros_like(a + by), where=by != 0)
 
 
-def column_sums(P, power=1):
-    return (np.abs(P.kept()) ** power).sum(axis=2, keepdims=True)
-
-
 def softmax_of(P):
     a = P.array if P.keep is None else np.where(P.keep, P.array, -np.inf)
     top = a.max(axis=2, keepdims=True, initial=-np.inf)
@@ -638,18 +644,19 @@ def softmax_of(P):
 
 
 def normalised(s):
+    """Softmax of anything; other norms of what is well away from 0, where few digits would be left."""
     P = some_pairs(s)
     if P is None:
         return None
-    a = P.kept()
-    ways = [(f"softmax({P.text})", softmax_of(P))] * 4 + [
-        (f'normalize({P.text}, "l1")', divided(a, column_sums(P))),
-        (f'normalize({P.text}, "l2")', divided(a, np.sqrt(column_sums(P, 2)))),
-        (f'normalize({P.text}, "max")', divided(a, np.abs(a).max(axis=2, keepdims=True, initial=0))),
-        (f'normalize(sigmoid({P.text}), "sum")', divided(sigmoid(P.array) * (1 if P.keep is None else P.keep),
-         (sigmoid(P.array) * (1 if P.keep is None else P.keep)).sum(axis=2, keepdims=True)))]
-    text, array = s.random.choice(ways)
-    return Value(text, array, P.rows, P.cols, P.heads, P.keep)
+    if s.random.random() < 0.6:
+        return Value(f"softmax({P.text})", softmax_of(P), P.rows, P.cols, P.heads, P.keep)
+    text, array = s.random.choice([(f"tanh({P.text}) - 1.5", np.tanh(P.array) - 1.5), (f"sigmoid({P.text})", sigmoid(P.array)),
+                                   (f"exp(-relu({P.text}))", np.exp(-np.maximum(P.array, 0)))])
+    a = array if P.keep is None else np.where(P.keep, array, 0)
+    by, norm = s.random.choice([("sum", a.sum(axis=2, keepdims=True)), ("l1", np.abs(a).sum(axis=2, keepdims=True)),
+                                ("l2", np.sqrt((a ** 2).sum(axis=2, keepdims=True))),
+                                ("max", np.abs(a).max(axis=2, keepdims=True, initial=0))])
+    return Value(f'normalize({text}, "{by}")', divided(a, norm), P.rows, P.cols, P.heads, P.keep)
 
 
 def pair_transpose(s):
@@ -759,7 +766,7 @@ def make(seed):
     s = Spec(seed)
     some_tokens(s, "n")
     for _ in range(s.random.randrange(3, 16)):
-        made = attempt(s, s.random.choice([PAIRS, PAIRS, TOKENS, [attended]]))
+        made = attempt(s, s.random.choice([PAIRS, PAIRS, TOKENS, [settled]]))
         if made is not None:
             pairs = isinstance(made.rows, str)
             (s.pairs if pairs else s.tokens).append(s.let(made, "P" if pairs else "T"))

@@ -3,6 +3,7 @@
  *     k = gram.load("specs/x.lua", { jit = "tcc", threads = 2, dtype = "f32", set = { d = 64 } })
  *     out = k { Q = q, K = k_, V = v }         all outputs, made here
  *     k({ Q = q, K = k_, V = v }, { O = o })   only O, into the tensor o; { O = true } makes it
+ *     k:grad { Q = q, ..., dO = d }            the gradients { Q = ..., K = ..., V = ... }
  *     k:cost(inputs), k:weights("w.safetensors")
  *     k.name, k.source, k.c_header, k.plan, k.ir, k.inputs, k.outputs, k.sizes
  *
@@ -175,7 +176,7 @@ static kernel *new_kernel(lua_State *lua, gram_kernel *gram)
     const gram_port *ports;
     const int room = gram_inputs(gram, &ports) + gram_outputs(gram, &ports) + SPARE;
     const size_t each = sizeof(gram_argument) + sizeof(gram_array) + sizeof(int64_t);
-    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 0);
+    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 1);    /* its user value: the gradient */
     k->gram = gram;
     k->room = room;
     k->arrays = (gram_array *)(k->arguments + room);
@@ -343,6 +344,49 @@ static int weights(lua_State *lua)
     return 1;
 }
 
+/* ---- gradients ---- */
+
+static void load_gradient(lua_State *lua, const kernel *k, int n, const char *const *names)
+{
+    char message[GRAM_MESSAGE_SIZE];
+    gram_kernel *gradient;
+    if (gram_load_grad(k->gram, n, names, &gradient, message, sizeof message) != GRAM_OK)
+        raise(lua, message);
+    wrap(lua, gradient);
+}
+
+/* k:gradient("Q", ...): the kernel that takes k's inputs and dO, and gives dQ. */
+static int gradient(lua_State *lua)
+{
+    const kernel *k = check(lua, 1);
+    const int n = lua_gettop(lua) - 1;
+    const char **names = lua_newuserdatauv(lua, (size_t)(n + 1) * sizeof *names, 0);
+    for (int i = 0; i < n; i++)
+        names[i] = luaL_checkstring(lua, i + 2);
+    load_gradient(lua, k, n, names);
+    return 1;
+}
+
+/* k:grad { Q = q, ..., dO = d }: the gradients by every input that takes floats, under the inputs' names. */
+static int grad(lua_State *lua)
+{
+    const kernel *k = check(lua, 1);
+    lua_settop(lua, 2);
+    if (lua_getiuservalue(lua, 1, 1) != LUA_TUSERDATA) {
+        load_gradient(lua, k, 0, NULL);
+        lua_pushvalue(lua, -1);
+        lua_setiuservalue(lua, 1, 1);
+    }
+    lua_pushvalue(lua, 2);
+    lua_call(lua, 1, 1);
+    lua_newtable(lua);
+    for (lua_pushnil(lua); lua_next(lua, -3); lua_pop(lua, 1)) {
+        lua_pushvalue(lua, -1);
+        lua_setfield(lua, -4, lua_tostring(lua, -3) + 1);
+    }
+    return 1;
+}
+
 /* ---- questions ---- */
 
 static void push_ports(lua_State *lua, int n, const gram_port *ports)
@@ -400,6 +444,18 @@ static void push_cost(lua_State *lua, const kernel *k)
     lua_pushcfunction(lua, cost);
 }
 
+static void push_grad(lua_State *lua, const kernel *k)
+{
+    (void)k;
+    lua_pushcfunction(lua, grad);
+}
+
+static void push_gradient(lua_State *lua, const kernel *k)
+{
+    (void)k;
+    lua_pushcfunction(lua, gradient);
+}
+
 static void push_weights(lua_State *lua, const kernel *k)
 {
     (void)k;
@@ -441,7 +497,8 @@ static const struct {
 } FIELDS[] = {
     {"name", push_name}, {"source", push_source}, {"c_header", push_header}, {"plan", push_plan},
     {"ir", push_ir},     {"inputs", push_inputs}, {"outputs", push_outputs}, {"sizes", push_sizes},
-    {"cost", push_cost}, {"weights", push_weights},
+    {"cost", push_cost}, {"weights", push_weights}, {"grad", push_grad},
+    {"gradient", push_gradient},
 };
 
 static int index_event(lua_State *lua)

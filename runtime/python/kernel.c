@@ -10,6 +10,7 @@
 typedef struct kernel {
     PyObject_HEAD
     gram_kernel *gram;
+    PyObject *gradient;          /* the kernel that grad calls; NULL until it does */
 } kernel;
 
 enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
@@ -220,6 +221,60 @@ static PyObject *weights(PyObject *self, PyObject *path)
     return gram_python_weights(state_of(self), ((kernel *)self)->gram, path);
 }
 
+/* ---- gradients ---- */
+
+static PyObject *load_gradient(PyObject *self, int n, const char *const *names)
+{
+    char message[GRAM_MESSAGE_SIZE];
+    gram_kernel *gradient;
+    gram_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = gram_load_grad(((kernel *)self)->gram, n, names, &gradient, message, sizeof message);
+    Py_END_ALLOW_THREADS
+    return status == GRAM_OK ? gram_python_kernel(state_of(self), gradient)
+                             : gram_python_raise(state_of(self), status, message);
+}
+
+/* k.gradient("Q", ...): the kernel that takes k's inputs and dO, and gives dQ. */
+static PyObject *gradient(PyObject *self, PyObject *args)
+{
+    const int n = (int)PyTuple_Size(args);
+    const char **names = PyMem_Malloc((size_t)(n + 1) * sizeof *names);
+    if (!names)
+        return PyErr_NoMemory();
+    int failed = 0;
+    for (int i = 0; i < n && !failed; i++)
+        failed = !(names[i] = text_of(PyTuple_GetItem(args, i)));
+    PyObject *result = failed ? NULL : load_gradient(self, n, names);
+    PyMem_Free((void *)names);
+    return result;
+}
+
+/* {"dQ": a} as {"Q": a}. */
+static PyObject *without_d(PyObject *results)
+{
+    PyObject *dict = results ? PyDict_New() : NULL, *name, *value;
+    for (Py_ssize_t at = 0; dict && PyDict_Next(results, &at, &name, &value);) {
+        const char *text = text_of(name);
+        if (!text || PyDict_SetItemString(dict, text + 1, value) != 0)
+            Py_CLEAR(dict);
+    }
+    Py_XDECREF(results);
+    return dict;
+}
+
+/* k.grad(Q=q, ..., dO=do): the gradients by every input that takes floats. */
+static PyObject *grad(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    kernel *k = (kernel *)self;
+    PyObject *made = k->gradient ? NULL : load_gradient(self, 0, NULL);
+    if (!k->gradient)
+        k->gradient = made;
+    else
+        Py_XDECREF(made);
+    return k->gradient ? without_d(call_kernel(k->gradient, args, keywords)) : NULL;
+}
+
 /* ---- properties ---- */
 
 static PyStructSequence_Field port_fields[] = {
@@ -324,6 +379,8 @@ static PyGetSetDef properties[] = {
 
 static PyMethodDef methods[] = {
     {"cost", GRAM_METHOD(cost), METH_VARARGS | METH_KEYWORDS, "cost(**inputs): operations, bytes and workspace of such a call."},
+    {"grad", GRAM_METHOD(grad), METH_VARARGS | METH_KEYWORDS, "grad(**inputs, dO=...): the gradients by input."},
+    {"gradient", gradient, METH_VARARGS, "gradient(*names): the kernel of the gradient by these inputs."},
     {"weights", weights, METH_O, "weights(path): the inputs that a .safetensors or .npz file holds."},
     {NULL, NULL, 0, NULL},
 };
@@ -337,6 +394,7 @@ static void free_kernel(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     gram_free(((kernel *)self)->gram);
+    Py_XDECREF(((kernel *)self)->gradient);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -359,5 +417,6 @@ PyObject *gram_python_kernel(gram_module_state *state, gram_kernel *gram)
         return NULL;
     }
     k->gram = gram;
+    k->gradient = NULL;
     return (PyObject *)k;
 }

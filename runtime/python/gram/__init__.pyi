@@ -44,6 +44,10 @@ class Kernel:
     def __call__(self, inputs: Mapping[str, Array] = ..., /, *, out: Union[None, Array, Mapping[str, Optional[Array]]] = None,
                  **arrays: Array) -> Dict[str, Array]:
         """The outputs by name. out={"O": o} computes only O, into o; out={"O": None} makes it."""
+    def grad(self, inputs: Mapping[str, Array] = ..., /, **arrays: Array) -> Dict[str, Array]:
+        """The gradients of sum(O * dO) by each input that takes floats: k.grad(Q=q, K=k_, V=v, dO=do)["Q"]."""
+    def gradient(self, *names: str) -> "Kernel":
+        """The kernel of the gradient by these inputs (none: all): it takes dO beside the inputs, and gives dQ."""
     def cost(self, inputs: Mapping[str, Array] = ..., /, **arrays: Array) -> Dict[str, float]:
         """What such a call takes: its "operations", the "bytes" of its inputs, and its "workspace" in bytes."""
     def weights(self, path: Union[str, os.PathLike[str]]) -> Dict[str, Array]:
