@@ -8,7 +8,7 @@
 # make install     PREFIX=/usr/local DESTDIR=
 # make clean format tidy
 
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules -j$(shell nproc 2>/dev/null || echo 1)
 .SUFFIXES:
 
 CC = gcc
@@ -176,7 +176,7 @@ install-lua: lua
 	install -m 755 $B/gram.so $(DESTDIR)$(LUADIR)
 
 install: all shared install-lua
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/gram share/gram/specs)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/gram share/gram/specs share/man/man1)
 	install -m 755 $B/gram $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $B/libgram.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $B/$(SONAME) $(DESTDIR)$(PREFIX)/lib
@@ -185,9 +185,10 @@ install: all shared install-lua
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBS@|$(LDLIBS)|; s|@VERSION@|$(VERSION)|' runtime/gram.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/gram.pc
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
+	install -m 644 runtime/gram.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
-PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang python3 python3-dev python3-numpy python3-pip python3-setuptools \
-	python3-wheel valgrind
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy \
+	python3-pip python3-setuptools python3-wheel
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \

@@ -19,7 +19,8 @@ static int complain(const char *path, const char *what)
 
 /* ---- from an array ---- */
 
-/* The file's array as doubles, its axes named. `outer`: what a first axis of four is, or of three where it is not heads. */
+/* The file's array as doubles, its axes named. `outer`: what a first axis of four is, or of three where it is not
+ * heads. */
 static int take_array(gram_attention *a, const gram_array *from, const char *path, const char *outer, bool heads)
 {
     char message[GRAM_MESSAGE_SIZE];
@@ -66,8 +67,8 @@ static bool of_pairs(const gram_output *output)
     return !gram_dim_known(output->node->rows) && !gram_dim_known(output->node->cols);
 }
 
-/* The output asked for, or the only one of pairs; NULL after an error was printed. */
-static const gram_output *find_output(const gram_cli *cli, const gram_spec *spec)
+/* The output asked for, or the only one of pairs; NULL after an error was printed, with its exit status. */
+static const gram_output *find_output(const gram_cli *cli, const gram_spec *spec, int *status)
 {
     const gram_output *found = NULL;
     int count = 0;
@@ -78,12 +79,11 @@ static const gram_output *find_output(const gram_cli *cli, const gram_spec *spec
         found = output;
         count++;
     }
-    if (count == 0 && cli->name)
-        gram_usage(cli, "%s has no output %s with a value for each pair of tokens", cli->spec, cli->name);
-    else if (count == 0)
-        gram_usage(cli, "%s has no output with a value for each pair of tokens", cli->spec);
+    if (count == 0)
+        *status = complain(cli->spec, cli->name ? "it has no output of that name with a value for each pair of tokens"
+                                                : "it has no output with a value for each pair of tokens");
     else if (count > 1)
-        gram_usage(cli, "%s has several such outputs: say which with --output NAME", cli->spec);
+        *status = gram_usage(cli, "%s has several such outputs: say which with --output NAME", cli->spec);
     return count == 1 ? found : NULL;
 }
 
@@ -124,8 +124,9 @@ static int read_spec(const gram_cli *cli, gram_attention *a)
     gram_kernel *kernel = gram_cli_load(cli, "reference", &status);
     if (!kernel)
         return status;
-    const gram_output *output = find_output(cli, kernel->build.spec);
-    status = output ? run_spec(cli, a, output) : GRAM_EXIT_USAGE;
+    const gram_output *output = find_output(cli, kernel->build.spec, &status);
+    if (output)
+        status = run_spec(cli, a, output);
     gram_free(kernel);
     return status;
 }
@@ -139,7 +140,7 @@ int gram_attention_read(const gram_cli *cli, gram_attention *a)
     if (dot && strcmp(dot, ".lua") == 0)
         return read_spec(cli, a);
     if (cli->nfields > 0)
-        return gram_usage(cli, "%s=%s is for a spec, and %s is none", cli->fields[0].name, cli->fields[0].value, cli->spec);
+        return gram_usage(cli, "%s=... is for a spec, and %s is none", cli->fields[0].name, cli->spec);
     return read_file(a, cli->spec, cli->spec, "layer", true);
 }
 

@@ -12,9 +12,9 @@ typedef struct gram_attention {
     gram_array array;
 } gram_attention;
 
-/* Reads cli->spec: a matrix [n, m], [heads, n, m] or [layers, heads, n, m], of finite numbers; or, where it is a spec (.lua), what
- * gram run would write for its output cli->name, by default its only output that has a value for each pair of tokens. Returns
- * an exit status, its error printed; free with gram_attention_free. */
+/* Reads cli->spec: a matrix [n, m], [heads, n, m] or [layers, heads, n, m], of finite numbers; or, where it is a spec
+ * (.lua), what gram run would write for its output cli->name, by default its only output that has a value for each
+ * pair of tokens. Returns an exit status, its error printed; free with gram_attention_free. */
 int gram_attention_read(const gram_cli *cli, gram_attention *a);
 void gram_attention_free(gram_attention *a);
 /* queries x keys */

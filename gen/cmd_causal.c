@@ -1,5 +1,5 @@
-/* gram causal: the causal graph behind an attention matrix, per head; as text, as JSON or for Graphviz. runtime/graph.h says
- * what is learned from what. */
+/* gram causal: the causal graph behind an attention matrix, per head; as text, as JSON or for Graphviz.
+ * runtime/graph.h says what is learned from what. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,8 +43,8 @@ typedef struct result {
 /* Is there an edge of this kind from a to b? One that looks the same from both ends is found once. */
 static bool is_kind(const gram_graph *g, int kind, int a, int b)
 {
-    bool same = kinds[kind].at_a == kinds[kind].at_b;
-    return gram_graph_end(g, b, a) == kinds[kind].at_a && gram_graph_end(g, a, b) == kinds[kind].at_b && (!same || a < b);
+    gram_mark at_a = kinds[kind].at_a, at_b = kinds[kind].at_b;
+    return gram_graph_end(g, b, a) == at_a && gram_graph_end(g, a, b) == at_b && (at_a != at_b || a < b);
 }
 
 /* Calls print(a, b, kind, how many before) for each edge of a kind; how many there are. */
@@ -144,8 +144,8 @@ static int learn(result *r)
     const gram_cli *cli = r->cli;
     const gram_attention *a = r->attention;
     gram_correlation c;
-    int failed = gram_correlation_new(&c, gram_attention_matrix(a, r->outer, r->inner), (int)a->queries, a->keys, message,
-                                      sizeof message);
+    const double *A = gram_attention_matrix(a, r->outer, r->inner);
+    int failed = gram_correlation_new(&c, A, (int)a->queries, a->keys, message, sizeof message);
     if (!failed) {
         c.samples = cli->samples > 0 ? (double)cli->samples : c.samples;
         c.alpha = cli->alpha > 0 ? cli->alpha : c.alpha;

@@ -1,14 +1,15 @@
-/* gram flow: how much of each layer's attention crosses from one group of tokens to another (text and image, say), and how
- * that compares with attention that looks everywhere alike. The formulas are gram's own, derived: the paper on inter-modality
- * probing that names such a measure does not print one. With A the mean of a layer's heads, over the tokens that have a group:
+/* gram flow: how much of each layer's attention crosses from one group of tokens to another (text and image, say),
+ * and how that compares with attention that looks everywhere alike. The formulas are gram's own, derived: the paper
+ * on inter-modality probing that names such a measure does not print one. With A the mean of a layer's heads, over
+ * the tokens that have a group:
  *
  *     matrix[g][h]   the share of A's mass from queries in g to keys in h
  *     flow           the share between different groups, the sum off the diagonal
  *     base           flow under uniform attention, 1 - sum_g (n_g / n)^2
  *     lift           flow / base
  *     outflow[g]     what a query in g gives to other groups, of 1, in the mean
- *     span           the flow of layers 0 .. l together, the product of the (A + I) / 2 (Abnar and Zuidema, "Quantifying
- *                    attention flow in transformers", 2020) */
+ *     span           the flow of layers 0 .. l together, the product of the (A + I) / 2 (Abnar and Zuidema,
+ *                    "Quantifying attention flow in transformers", 2020) */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -254,11 +255,11 @@ static void print_text(const measure *m, const groups *g, const char *layer)
 
 static int check(const gram_cli *cli, const gram_attention *a)
 {
-    const char *wrong = a->queries != a->keys ? "flow needs a square matrix" : a->queries == 0 ? "it has no tokens" : NULL;
+    const char *wrong = a->queries != a->keys ? "flow needs a square matrix" : NULL;
     for (int64_t i = 0; i < a->outer * a->inner * a->queries * a->keys && !wrong; i++)
         wrong = a->data[i] < 0 ? "attention is not negative, and some entry is" : NULL;
-    if (!wrong && a->outer * a->inner == 0)
-        wrong = "it has no layers or heads";
+    if (!wrong && a->outer * a->inner * a->queries == 0)
+        wrong = "it is empty";
     if (wrong)
         fprintf(stderr, "error: %s: %s\n", cli->spec, wrong);
     return wrong ? GRAM_EXIT_FAULT : GRAM_EXIT_OK;

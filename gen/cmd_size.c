@@ -1,11 +1,11 @@
-/* gram size: how deep and how wide a transformer of a given number of parameters should be, and whether a model, described by
- * a spec or by its depth and width, is near that.
+/* gram size: how deep and how wide a transformer of a given number of parameters should be, and whether a model,
+ * described by a spec or by its depth and width, is near that.
  *
- * Levine, Wies, Sharir, Bata and Shashua, "Limits to Depth Efficiencies of Self-Attention" (NeurIPS 2020). Theory: depth is
- * worth more than width up to the threshold log3(width) and the same beyond it. Experiment: networks of 6 to 48 layers change
- * over at the width e^(a + b L), later than the theory's bound. With N = 12 L width^2 parameters (no embeddings) that gives the
- * depth for a budget: the L where ln(12 L) + 2 (a + b L) = ln N, found by bisection. The advice is the experiment's; the threshold
- * is printed beside it and is not a depth to build. */
+ * Levine, Wies, Sharir, Bata and Shashua, "Limits to Depth Efficiencies of Self-Attention" (NeurIPS 2020). Theory:
+ * depth is worth more than width up to the threshold log3(width) and the same beyond it. Experiment: networks of 6 to
+ * 48 layers change over at the width e^(a + b L), later than the theory's bound. With N = 12 L width^2 parameters (no
+ * embeddings) that gives the depth for a budget: the L where ln(12 L) + 2 (a + b L) = ln N, found by bisection. The
+ * advice is the experiment's; the threshold is printed beside it and is not a depth to build. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,8 @@
 #include "compile.h"
 
 static const double FIT_A = 5.039, FIT_B = 0.0555;
-/* A model within a tenth of the fitted depth counts as having it: the fit's own uncertainty at 100 layers. */
+/* A model counts as having the fitted depth within a tenth of it, which is as sure as the fit is, and within a layer.
+ * */
 static const double NEAR = 0.1;
 
 /* The paper's table: shapes of GPT-3 as they were trained, and what it advises for the same number of parameters. */
@@ -69,9 +70,8 @@ static const char *regime(shape s)
 
 static const char *verdict(double depth, double advised)
 {
-    return depth > advised * (1 + NEAR)   ? "too deep"
-           : depth < advised * (1 - NEAR) ? "too shallow"
-                                          : "balanced";
+    double near = fmax(1, NEAR * advised);
+    return depth > advised + near ? "too deep" : depth < advised - near ? "too shallow" : "balanced";
 }
 
 /* ---- a spec's own shape ---- */
@@ -116,53 +116,37 @@ static double width_of(const gram_spec *spec)
     return 0;
 }
 
-/* A product that sums over tokens mixes them: V * softmax(S), V * (K' * Q), and not K' * Q itself, which sums over features. */
+/* A product that sums over tokens mixes them: V * softmax(S), V * (K' * Q), and not K' * Q itself, which sums over
+ * features. */
 static bool mixes(const gram_node *node)
 {
     return node->op == GRAM_OP_MATMUL && !gram_dim_known(node->args[0]->cols) &&
            (gram_dim_known(node->rows) || gram_dim_known(node->cols));
 }
 
-static void see(const gram_node *node, int *layers, int *known);
-
-static int layers_below(const gram_node *node, int *layers, int *known)
+/* layers[id]: mixing products on the longest way down from a node, plus 1; 0: not found yet. */
+static int layers_below(const gram_node *node, int *layers)
 {
-    see(node, layers, known);
-    return layers[node->id];
-}
-
-/* layers[id]: mixing products on the longest way down; known[id]: it has been found. */
-static void see(const gram_node *node, int *layers, int *known)
-{
-    int most = 0;
-    if (known[node->id])
-        return;
+    int most = 1;
+    if (layers[node->id] > 0)
+        return layers[node->id];
     for (int i = 0; i < node->nargs; i++) {
-        int below = layers_below(node->args[i], layers, known);
+        int below = layers_below(node->args[i], layers);
         most = below > most ? below : most;
     }
-    if (node->keep) {
-        int below = layers_below(node->keep, layers, known);
-        most = below > most ? below : most;
-    }
-    layers[node->id] = most + mixes(node);
-    known[node->id] = 1;
+    return layers[node->id] = most + mixes(node);
 }
 
-static int largest_id(const gram_node *node, int most)
-{
-    return node->id > most ? node->id : most;
-}
-
-/* Layers of attention on the longest way from an output to the inputs; -1: out of memory. Operands have smaller ids. */
+/* Layers of attention on the longest way from an output to the inputs; -1: out of memory. Operands have smaller ids.
+ * */
 static int depth_of(const gram_spec *spec)
 {
     int last = 0, depth = 0;
     for (int i = 0; i < spec->noutputs; i++)
-        last = largest_id(spec->outputs[i].node, last);
-    int *layers = calloc(2 * ((size_t)last + 1), sizeof *layers);
+        last = spec->outputs[i].node->id > last ? spec->outputs[i].node->id : last;
+    int *layers = calloc((size_t)last + 1, sizeof *layers);
     for (int i = 0; i < spec->noutputs && layers; i++) {
-        int here = layers_below(spec->outputs[i].node, layers, layers + last + 1);
+        int here = layers_below(spec->outputs[i].node, layers) - 1;
         depth = here > depth ? here : depth;
     }
     free(layers);
@@ -216,7 +200,7 @@ static void print_regime(shape s)
 
 static void print_budget(double params, shape best)
 {
-    printf("parameters  %.4g, without embeddings\n"
+    printf("parameters  %.6g, without embeddings\n"
            "depth       %.1f   where depth stops to pay, by the fit ln(width) = %.3f + %.4f depth\n"
            "width       %.0f\n",
            params, best.depth, FIT_A, FIT_B, best.width);
@@ -230,7 +214,8 @@ static void print_model(const model *m, shape best)
            "parameters  %.6g\n"
            "depth       %.0f   for so many parameters the fit has %.1f\n"
            "width       %.0f   for so many parameters the fit has %.0f\n",
-           m->name, verdict(m->shape.depth, best.depth), m->params, m->shape.depth, best.depth, m->shape.width, best.width);
+           m->name, verdict(m->shape.depth, best.depth), m->params, m->shape.depth, best.depth, m->shape.width,
+           best.width);
     print_regime(m->shape);
     if (best.depth < 6)
         puts("note        fewer than 6 layers: outside of what the fit was made from (6 to 48)");
@@ -239,8 +224,8 @@ static void print_model(const model *m, shape best)
 /* The shape, and beside it, for a model, what the fit has for its parameters. */
 static void print_json(double params, shape s, const model *m, shape best)
 {
-    printf("{\"params\": %.10g, \"depth\": %.10g, \"width\": %.10g, \"threshold\": %.10g, \"regime\": \"%s\"", params, s.depth,
-           s.width, threshold(s.width), regime(s));
+    printf("{\"params\": %.10g, \"depth\": %.10g, \"width\": %.10g, \"threshold\": %.10g, \"regime\": \"%s\"", params,
+           s.depth, s.width, threshold(s.width), regime(s));
     if (m)
         printf(", \"advised_depth\": %.10g, \"advised_width\": %.10g, \"verdict\": \"%s\"", best.depth, best.width,
                verdict(s.depth, best.depth));

@@ -709,14 +709,14 @@ static const char *jit_text(emitter *e, const kernel *k)
     const char *codes = gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in");
     start_kernel(e, k);
     const char *args = gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"), *body = kernel_body(e);
-    return gram_format(e->ctx, "%s%s%s%s%s", prelude, gram_library_for(e->ctx, body, true), codes, args, body);
+    return gram_format(e->ctx, "%s%s%s%s%s", prelude, gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
 }
 
 static const char *file_text(emitter *e, const kernel *kernels, int n)
 {
     set(e, "header", header(e, kernels, n));
     const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in"), *body = all_bodies(e, kernels, n);
-    return gram_format(e->ctx, "%s%s%s", top, gram_library_for(e->ctx, body, false), body);
+    return gram_format(e->ctx, "%s%s%s", top, gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
 }
 
 static const char *whole(emitter *e, gram_target target, const kernel *kernels, int n)

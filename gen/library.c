@@ -9,6 +9,7 @@
 
 #include "ir.h"
 #include "library.h"
+#include "resolve.h"
 
 extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[], gram_text_tile_h[],
     gram_text_whole_h[];
@@ -186,21 +187,22 @@ static void put_maps(gram_text *out, const char *text)
     }
 }
 
-const char *gram_library_for(gram_ctx *ctx, const char *text, int calls)
+static const struct {
+    const char *text;
+    bool primitives; /* functions that the runtime has: called by JIT text, not carried */
+} texts[] = {{gram_text_kernel_h, false}, {gram_text_job_h, false}, {gram_text_vector_h, false},
+             {gram_text_vmath_h, false},  {gram_text_tile_h, true}, {gram_text_whole_h, true}};
+
+const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide)
 {
     library *lib = gram_alloc(ctx, sizeof *lib);
     gram_text out = {.ctx = ctx};
     lib->ctx = ctx;
     lib->calls = calls != 0;
-    add_text(lib, gram_text_kernel_h, false);
-    add_text(lib, gram_text_job_h, false);
-    add_text(lib, gram_text_vector_h, false);
-    add_text(lib, gram_text_vmath_h, false);
-    add_text(lib, gram_text_tile_h, true);
-    add_text(lib, gram_text_whole_h, true);
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        add_text(lib, gram_resolve(ctx, texts[k].text, real_bits, wide != 0), texts[k].primitives);
     need(lib, text, text + strlen(text));
-    if (calls)
-        {
+    if (calls) {
         static const char always[] = "gram_real gram_int gram_bits";
         need(lib, always, always + sizeof always - 1);
     }

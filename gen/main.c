@@ -22,7 +22,7 @@ static const command commands[] = {
     {"emit", "SPEC [-o DIR]", "write NAME.c and NAME.h, self-contained", A_SPEC, gram_cmd_emit},
     {"check", "SPEC", "every back end against the reference; declared symmetries", A_SPEC, gram_cmd_check},
     {"bench", "SPEC [n=2048 ...]", "time it, per back end", A_SPEC, gram_cmd_bench},
-    {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, in which order, at what cost", A_SPEC, gram_cmd_show},
+    {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, how, and at what cost", A_SPEC, gram_cmd_show},
     {"list", "", "the specs that come with gram", NO_SPEC, gram_cmd_list},
     {"causal", "A.npy | SPEC ...", "the causal graph behind an attention matrix", A_SPEC, gram_cmd_causal},
     {"size", "--params 175e9 | SPEC", "depth and width for a budget of parameters", MAYBE_A_SPEC, gram_cmd_size},
@@ -126,7 +126,8 @@ static int take_weights(gram_cli *cli, const char *value)
 }
 
 /* A number with low < number < high. */
-static int take_number(const gram_cli *cli, const char *name, const char *value, double low, double high, double *number)
+static int take_number(const gram_cli *cli, const char *name, const char *value, double low, double high,
+                       double *number)
 {
     char *end;
     *number = strtod(value, &end);
@@ -198,7 +199,7 @@ static const option options[] = {
     {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL},
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
-    {"--weights", "FILE", "a .safetensors or .npz file: inputs by their key or name", take_weights, "run, causal, flow"},
+    {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", take_weights, "run, causal, flow"},
     {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
     {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
     {"--json", NULL, "one JSON object a line", take_json, "bench, causal, size, flow"},
@@ -240,12 +241,12 @@ static void print_help(FILE *to)
 {
     fputs("gram: a formula for attention becomes C, run at once or written as a file.\n\n", to);
     for (int i = 0; i < NCOMMANDS; i++)
-        fprintf(to, "  gram %-6s%-28s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(to, "  gram %-7s%-29s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fputs("\nOptions:\n", to);
     for (int i = 0; i < NOPTIONS; i++) {
         char left[40];
         snprintf(left, sizeof left, "%s %s", options[i].name, options[i].value ? options[i].value : "");
-        fprintf(to, "  %-18s %s%s%s%s\n", left, options[i].help, options[i].only ? " (" : "",
+        fprintf(to, "  %-20s %s%s%s%s\n", left, options[i].help, options[i].only ? " (" : "",
                 options[i].only ? options[i].only : "", options[i].only ? ")" : "");
     }
     fputs("\nExit status: 0 done, 1 the input or the spec was at fault, 2 wrong usage.\n", to);

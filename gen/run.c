@@ -1,5 +1,5 @@
-/* One run of a kernel: its arguments are bound, the args struct is filled slot by slot, and the entry points are called.
- * Runs share only the kernel, which they do not change, and one kept workspace. */
+/* One run of a kernel: its arguments are bound, the args struct is filled slot by slot, and the entry points are
+ * called. Runs share only the kernel, which they do not change, and one kept workspace. */
 #include <stdio.h>
 #include <stdlib.h>
 

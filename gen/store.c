@@ -1,6 +1,6 @@
 /* A store of kernels by content. A kernel's key is a hash of all that it is made from: the spec's name and text, the
- * options, and, where the text mentions require, the Lua files beside the spec. Kernels that nobody uses are kept for the
- * next load of the same, without their threads, up to IDLE of them; the one that has rested longest goes first. */
+ * options, and, where the text mentions require, the Lua files beside the spec. Kernels that nobody uses are kept for
+ * the next load of the same, without their threads, up to IDLE of them; the one that has rested longest goes first. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,8 +117,8 @@ static int make_key(char key[GRAM_SHA256_HEX], const char *file, const char *tex
     snprintf(numbers, sizeof numbers, "%d %d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions, o->ngrad,
              (long long)o->max_steps, (long long)o->max_bytes, o->max_seconds);
     gram_sha256_begin(&hash);
-    const char *const strings[] = {file, text, o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"), o->flags ? "flags" : "",
-                                   o->flags, o->command, numbers};
+    const char *const strings[] = {file, text, o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"),
+                                   o->flags ? "flags" : "", o->flags, o->command, numbers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         gram_sha256_add_string(&hash, strings[i]);
     for (int i = 0; i < o->ngrad; i++)

@@ -13,7 +13,8 @@ static const double LEAST_PIVOT = 1e-12;
 
 /* ---- the condition number, from eigenvalues ---- */
 
-/* Householder: the symmetric S (n x n, overwritten) becomes tridiagonal, with diagonal d and off[i] between i and i + 1. */
+/* Householder: the symmetric S (n x n, overwritten) becomes tridiagonal, with diagonal d and off[i] between i and i +
+ * 1. */
 static void tridiagonal(double *S, size_t n, double *d, double *off, double *p)
 {
     for (size_t k = 0; k + 1 < n; k++) {
@@ -152,8 +153,8 @@ static void gather(const gram_correlation *c, int x, int y, const int *z, int nz
     }
 }
 
-/* P being the inverse of those correlations, this is -P_xy / sqrt(P_xx P_yy). That block of P is the inverse of what is left
- * of x and y when z has been eliminated, and eliminating is the stabler way to it. */
+/* P being the inverse of those correlations, this is -P_xy / sqrt(P_xx P_yy). That block of P is the inverse of what
+ * is left of x and y when z has been eliminated, and eliminating is the stabler way to it. */
 double gram_correlation_partial(const gram_correlation *c, int x, int y, const int *z, int nz)
 {
     const int k = nz + 2;

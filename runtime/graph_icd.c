@@ -1,8 +1,9 @@
-/* Iterative causal discovery: Rohekar, Nisimov, Gurwicz and Novik, "Iterative Causal Discovery in the Possible Presence of
- * Latent Confounders and Selection Bias" (NeurIPS 2021). Iteration r = 0, 1, 2, ... tries sets of r nodes that could separate
- * the ends of an edge as far as the graph so far tells (ICD-Sep): each of the set's nodes is reached from one end by a path
- * within the set, all of whose inner nodes are colliders or in triangles, and may be an ancestor of an end. Near sets go first.
- * Then all edges are oriented anew. As in PC-stable, an iteration looks at the graph that it began with. */
+/* Iterative causal discovery: Rohekar, Nisimov, Gurwicz and Novik, "Iterative Causal Discovery in the Possible
+ * Presence of Latent Confounders and Selection Bias" (NeurIPS 2021). Iteration r = 0, 1, 2, ... tries sets of r nodes
+ * that could separate the ends of an edge as far as the graph so far tells (ICD-Sep): each of the set's nodes is
+ * reached from one end by a path within the set, all of whose inner nodes are colliders or in triangles, and may be
+ * an ancestor of an end. Near sets go first. Then all edges are oriented anew. As in PC-stable, an iteration looks at
+ * the graph that it began with. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,8 +40,8 @@ static bool passes(const gram_graph *g, int u, int v, int w)
     return u != w && (collider || gram_graph_adjacent(g, u, w));
 }
 
-/* Distances from root along such paths through nodes that are `inside` (NULL: all); 0: not reached. Whether a path goes on
- * depends on its last edge, so edges are what is visited. */
+/* Distances from root along such paths through nodes that are `inside` (NULL: all); 0: not reached. Whether a path
+ * goes on depends on its last edge, so edges are what is visited. */
 static void walk(const gram_graph *g, const edge *e, int root, const int *inside, int *distance)
 {
     const int n = g->n;
@@ -50,8 +51,8 @@ static void walk(const gram_graph *g, const edge *e, int root, const int *inside
     for (int u = -1, v = root; v >= 0;) {
         int depth = u < 0 ? 0 : e->seen[u * n + v];
         for (int w = 0; w < n; w++) {
-            bool open = gram_graph_adjacent(g, v, w) && w != root && (!inside || inside[w]) && e->seen[v * n + w] == 0;
-            if (!open || (u >= 0 && !passes(g, u, v, w)))
+            bool open = gram_graph_adjacent(g, v, w) && w != root && (!inside || inside[w]);
+            if (!open || e->seen[v * n + w] > 0 || (u >= 0 && !passes(g, u, v, w)))
                 continue;
             e->seen[v * n + w] = depth + 1;
             distance[w] = distance[w] == 0 ? depth + 1 : distance[w];

@@ -1,7 +1,7 @@
-/* The orientation rules of partial ancestral graphs: Zhang, "On the completeness of orientation rules for causal discovery
- * in the presence of latent confounders and selection bias" (Artificial Intelligence 172, 2008). Each rule is a function that
- * stands below its statement; edges are written as there, "o->" from left to right, * being any mark. A rule only turns
- * circles into what it says, so applying them comes to an end. */
+/* The orientation rules of partial ancestral graphs: Zhang, "On the completeness of orientation rules for causal
+ * discovery in the presence of latent confounders and selection bias" (Artificial Intelligence 172, 2008). Each rule
+ * is a function that stands below its statement; edges are written as there, "o->" from left to right, * being any
+ * mark. A rule only turns circles into what it says, so applying them comes to an end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,8 +84,8 @@ static bool rule3(gram_search *s, int a, int b, int c)
     return turned;
 }
 
-/* The first node of a path d, ..., a, b that discriminates b for c: d is apart from c, and every node between d and b is a
- * collider on the path and a parent of c; -1 where there is none. Nodes are reached backwards from a. */
+/* The first node of a path d, ..., a, b that discriminates b for c: d is apart from c, and every node between d and b
+ * is a collider on the path and a parent of c; -1 where there is none. Nodes are reached backwards from a. */
 static int discriminating(gram_search *s, int a, int b, int c)
 {
     const gram_graph *g = s->graph;
@@ -109,7 +109,8 @@ static int discriminating(gram_search *s, int a, int b, int c)
     return -1;
 }
 
-/* R4: d, ..., a, b discriminates b for c, and b o-* c: b -> c where b helped to separate d and c, else a <-> b <-> c. */
+/* R4: d, ..., a, b discriminates b for c, and b o-* c: b -> c where b helped to separate d and c, else a <-> b <-> c.
+ * */
 static bool rule4(gram_search *s, int a, int b, int c)
 {
     gram_graph *g = s->graph;
@@ -180,8 +181,8 @@ static bool find_path(gram_search *s, path *p, int a, int b)
     return p->walkable(s->graph, a, b) && extend(s->graph, p);
 }
 
-/* R5: a o-o c beside an uncovered path of circles a, b, ..., c, with b and c apart and so a and the last but one: tails all
- * along, and a - c. */
+/* R5: a o-o c beside an uncovered path of circles a, b, ..., c, with b and c apart and so a and the last but one:
+ * tails all along, and a - c. */
 static bool rule5(gram_search *s, int a, int b, int c)
 {
     gram_graph *g = s->graph;

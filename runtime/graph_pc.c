@@ -1,6 +1,7 @@
-/* The PC algorithm: Spirtes, Glymour and Scheines, "Causation, Prediction, and Search" (2000), ch. 5; in the stable form of
- * Colombo and Maathuis, "Order-Independent Constraint-Based Causal Structure Learning" (JMLR 15, 2014): at each level the
- * neighbours are those that the level began with. Orientations are found the same way, from the graph as a pass began. */
+/* The PC algorithm: Spirtes, Glymour and Scheines, "Causation, Prediction, and Search" (2000), ch. 5; in the stable
+ * form of Colombo and Maathuis, "Order-Independent Constraint-Based Causal Structure Learning" (JMLR 15, 2014): at
+ * each level the neighbours are those that the level began with. Orientations are found the same way, from the graph
+ * as a pass began. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,8 @@ typedef bool rule(const gram_search *s, int a, int b, int c);
 static bool collider(const gram_search *s, int a, int b, int c)
 {
     const gram_graph *g = s->graph;
-    return c != a && gram_graph_adjacent(g, c, b) && !gram_graph_adjacent(g, a, c) && !gram_search_separates(s, a, c, b);
+    return c != a && gram_graph_adjacent(g, c, b) && !gram_graph_adjacent(g, a, c) &&
+           !gram_search_separates(s, a, c, b);
 }
 
 /* Meek, "Causal inference and causal explanation with background knowledge" (1995), rules 1 to 3. */

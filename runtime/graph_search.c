@@ -61,8 +61,8 @@ int gram_search_result(gram_search *s, int level, char *message, size_t size)
     if (s->no_memory)
         snprintf(message, size, "out of memory");
     else if (!alive)
-        snprintf(message, size, "too many edges are left: more than %d tests, given %d tokens at a time; --order %d stops "
-                                "before", MOST_TESTS, level, level > 0 ? level - 1 : 0);
+        snprintf(message, size, "too many edges are left: more than %d tests, given %d tokens; --order %d stops before",
+                 MOST_TESTS, level, level > 0 ? level - 1 : 0);
     gram_search_close(s);
     if (!alive)
         gram_graph_free(s->graph);

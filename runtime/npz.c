@@ -1,6 +1,6 @@
 /* .npz: a zip archive whose entries are .npy files, each named after its array. The directory stands at the end of the
-   file; its entries say where each file starts. Sizes beyond 32 bits stand in extra fields (zip64). Every offset is checked
-   against the file's size before it is followed. */
+   file; its entries say where each file starts. Sizes beyond 32 bits stand in extra fields (zip64). Every offset is
+   checked against the file's size before it is followed. */
 #include "npz.h"
 
 #include <stdlib.h>
@@ -106,7 +106,8 @@ static int read_entry(const archive *a, uint64_t *offset, entry *e)
     const unsigned char *at = part(a, *offset, ENTRY_BYTES);
     if (!at || memcmp(at, "PK\1\2", 4) != 0)
         return REFUSE(a, "malformed .npz file: its directory is cut short");
-    const size_t name = (size_t)number(at + 28, 2), extra = (size_t)number(at + 30, 2), note = (size_t)number(at + 32, 2);
+    const size_t name = (size_t)number(at + 28, 2), extra = (size_t)number(at + 30, 2);
+    const size_t note = (size_t)number(at + 32, 2);
     if (!part(a, *offset, ENTRY_BYTES + name + extra + note))
         return REFUSE(a, "malformed .npz file: its directory is cut short");
     *e = (entry){at + ENTRY_BYTES, name, number(at + 20, 4), number(at + 24, 4), number(at + 42, 4)};
@@ -124,7 +125,8 @@ static int read_array(const archive *a, const entry *e, gram_array *array)
     char reason[GRAM_MESSAGE];
     const unsigned char *local = part(a, e->offset, LOCAL_BYTES);
     if (!local || memcmp(local, "PK\3\4", 4) != 0)
-        return REFUSE(a, "malformed .npz file: %.*s is not where it should be", (int)e->name_length, (const char *)e->name);
+        return REFUSE(a, "malformed .npz file: %.*s is not where it should be", (int)e->name_length,
+                      (const char *)e->name);
     const uint64_t start = e->offset + LOCAL_BYTES + number(local + 26, 2) + number(local + 28, 2);
     const unsigned char *data = part(a, start, e->packed);
     if (!data || e->packed != e->bytes)

@@ -1,6 +1,6 @@
-/* .safetensors: eight bytes that say how long the header is, the header, which is JSON such as
-   {"w": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]}, "__metadata__": {...}}, and the data. The header comes
-   from strangers: every number is checked, and the tensors must cover the data without overlap or gap. */
+/* .safetensors: eight bytes that say how long the header is, the header, which is JSON such as {"w": {"dtype": "F32",
+   "shape": [3, 4], "data_offsets": [0, 48]}, "__metadata__": {...}}, and the data. The header comes from strangers:
+   every number is checked, and the tensors must cover the data without overlap or gap. */
 #include "safetensors.h"
 
 #include <inttypes.h>
@@ -15,8 +15,8 @@ static const struct {
     const char *name;
     gram_dtype dtype;
 } DTYPES[] = {
-    {"BOOL", GRAM_B1}, {"U8", GRAM_U1},  {"I8", GRAM_I1},  {"U16", GRAM_U2}, {"I16", GRAM_I2}, {"U32", GRAM_U4},   {"I32", GRAM_I4},
-    {"U64", GRAM_U8},  {"I64", GRAM_I8}, {"F16", GRAM_F2}, {"F32", GRAM_F4}, {"F64", GRAM_F8}, {"BF16", GRAM_BF16},
+    {"BOOL", GRAM_B1}, {"U8", GRAM_U1},  {"I8", GRAM_I1},  {"U16", GRAM_U2}, {"I16", GRAM_I2}, {"U32", GRAM_U4},   
+    {"I32", GRAM_I4}, {"U64", GRAM_U8},  {"I64", GRAM_I8}, {"F16", GRAM_F2}, {"F32", GRAM_F4}, {"F64", GRAM_F8}, {"BF16", GRAM_BF16},
 };
 
 /* The header being read: `at` is behind what has been, `text` where the next decoded string goes. */
@@ -112,7 +112,8 @@ static int parse_escape(parser *p)
     return 0;
 }
 
-/* A decoded string is never longer than its text, so it fits where the header's length was set aside for all of them. */
+/* A decoded string is never longer than its text, so it fits where the header's length was set aside for all of them.
+ * */
 static int parse_string(parser *p, const char **string)
 {
     if (!accept(p, '"'))
@@ -233,8 +234,8 @@ static int place(parser *p, const entry *e)
         return -1;
     const int64_t count = gram_array_count(dtype, e->ndim, e->shape), begin = e->offsets[0], end = e->offsets[1];
     if (begin > end || (uint64_t)end > p->data_bytes)
-        return REFUSE(p, "%s: its data is outside the file: bytes %" PRId64 " to %" PRId64 " of %zu", e->name, begin, end,
-                      p->data_bytes);
+        return REFUSE(p, "%s: its data is outside the file: bytes %" PRId64 " to %" PRId64 " of %zu", e->name, begin,
+                      end, p->data_bytes);
     if (count < 0 || count * (int64_t)gram_dtype_size(dtype) != end - begin)
         return REFUSE(p, "%s: its shape does not fit its %" PRId64 " bytes", e->name, end - begin);
     gram_tensor *tensor = add_tensor(p);

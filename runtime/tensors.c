@@ -1,5 +1,5 @@
-/* Files of named tensors: see tensors.h. The file is mapped, its format found by its first bytes, and the format's own file
-   (safetensors.c, npz.c, npy.c) lists what is in it. */
+/* Files of named tensors: see tensors.h. The file is mapped, its format found by its first bytes, and the format's own
+   file (safetensors.c, npz.c, npy.c) lists what is in it. */
 #include "tensors.h"
 
 #include <errno.h>
@@ -29,7 +29,8 @@ static int list_npy(gram_tensors *file, char *message, size_t size)
 static const struct {
     const char *magic;
     int (*list)(gram_tensors *file, char *message, size_t size);
-} FORMATS[] = {{"\x93NUMPY", list_npy}, {"PK\3\4", gram_npz_list}, {"PK\5\6", gram_npz_list}, {"", gram_safetensors_list}};
+} FORMATS[] = {
+    {"\x93NUMPY", list_npy}, {"PK\3\4", gram_npz_list}, {"PK\5\6", gram_npz_list}, {"", gram_safetensors_list}};
 
 static int list(gram_tensors *file, char *message, size_t size)
 {

@@ -41,6 +41,11 @@ spec plain 'return kernel("plain", { O = -tokens("X", 4, "n") })'
 spec minus 'return kernel("minus", { O = sqrt(-1 - exp(tokens("X", 4, "n"))) })'
 spec two 'local X, Z = tokens("X", 4, "n"), tokens("Z", 4, "n")
 return kernel("two", { O = X + Z })'
+spec masks 'local Q = tokens("Q", 8, "n", { heads = 4 })
+local K, V = tokens("K", 8, "m", { heads = 2 }), tokens("V", 8, "m", { heads = 2 })
+local allowed = ids("allowed", "m", "n", { heads = 4, below = 2 })
+local S = keep(function(i, j) return ne(allowed(i, j), 0) end, K:t() * Q)
+return kernel("masks", { O = V * softmax(S) })'
 spec place 'local X = tokens("X", 4, "n")
 return kernel("place", { P = sinusoidal(6, "n"), O = -X })'
 
@@ -118,6 +123,8 @@ expect 1 stderr 'error:' $gram emit soft.lua -o no/such
 expect 0 stdout 'orthogonal .*ok' $gram check soft.lua --jit tcc
 expect 0 stdout 'no symmetry: there is nothing to check' $gram check plain.lua --jit reference
 expect 0 stdout 'worst' $gram check place.lua --jit tcc
+expect 0 stdout 'worst' $gram check masks.lua --jit tcc
+expect 0 stdout 'allowed; ./. .batch, 4, n, m' $gram show masks.lua --stage h
 expect 1 stdout 'orthogonal .*FAILED' $gram check lie.lua --jit tcc
 expect 1 stdout 'permutation .*FAILED' $gram check lie2.lua --jit tcc
 expect 0 stdout '"ms": ' $gram bench soft.lua n=64 --jit tcc --json

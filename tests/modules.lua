@@ -159,6 +159,18 @@ fails("no option 'jot'", "an unknown option", gram.load, { text = text }, { jot 
 fails("no back end", "an unknown back end", gram.load, { text = text }, { jit = "gpu" })
 fails("no option e to set", "an unknown option of the spec", gram.load, { text = text }, { set = { e = 1 } })
 
+-- ---- gradients: a linear map is trained to give zeros ----
+local linear = gram.load({ text = 'local X, W = tokens("X", 4, "n"), matrix("W", 4, 4) return kernel("p", { Y = W * X })' })
+local W, first, last = gram.normal({ 4, 4 }, 2)
+for step = 1, 200 do
+    local Y = linear({ X = X, W = W }).Y
+    last = (Y * Y):sum()
+    first = first or last
+    W:add(linear:grad({ X = X, W = W, dY = 2 * Y }).W, -0.02)
+end
+check(last < 1e-3 * first, "training")
+check(linear:gradient("W").outputs[1].name == "dW", "the gradient by one input")
+
 -- ---- specs as functions ----
 local d, name, negative, long = 4, "soft2", -0.5, "two\nlines"
 local f = gram.load(function()

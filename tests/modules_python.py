@@ -263,6 +263,21 @@ def threads():
     check(not wrong, "8 threads")
 
 
+def gradients():
+    k = gram.load(os.path.join(ROOT, "specs/gqa_softcap.lua"), set={"d": 8}, dtype="f64")
+    given = {name: rng.standard_normal((heads, 7, 8)) for name, heads in (("Q", 8), ("K", 2), ("V", 2))}
+    do = rng.standard_normal((8, 7, 8))
+    g = k.grad(**given, dO=do)
+    check(sorted(g) == ["K", "Q", "V"], "the gradients' names")
+    for name, x in given.items():
+        step = 1e-6 * rng.standard_normal(x.shape)
+        sides = [(k(**{**given, name: x + sign * step})["O"] * do).sum() / 2 for sign in (1, -1)]
+        check(abs(sides[0] - sides[1] - (g[name] * step).sum()) < 1e-10, "the gradient by " + name)
+    one = k.gradient("Q")
+    check([p.name for p in one.outputs] == ["dQ"] and (one(**given, dO=do)["dQ"] == g["Q"]).all(), "the gradient by one input")
+    fails(gram.Error, "no input", "the gradient by what is no input", lambda: k.gradient("Z"))
+
+
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -312,7 +327,7 @@ def timed(call, times=5000):
     return (time.perf_counter() - start) / times
 
 
-for part in (arrays, dlpack, mistakes, questions, files, hostile, threads, growth, one_compile, overhead):
+for part in (arrays, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, one_compile, overhead):
     part()
 print("%d passed, %d failed" % (passed, failed))
 sys.exit(failed > 0)

@@ -164,6 +164,26 @@ static void probabilities(problem *p, int64_t b)
     }
 }
 
+/* Of each query's probabilities, the part on every group, and the part on other groups than its own. */
+static void flow(problem *p, int64_t b)
+{
+    for (int64_t h = 0; h < 4; h++) {
+        mat P = softmax(scale(1, scores_of(tokens(p, "K", b, h), tokens(p, "Q", b, h))));
+        mat to = zeros(p, 4, P.c), cross = zeros(p, P.c, 1), mean = zeros(p, 1, 1);
+        for (int64_t j = 0; j < P.c; j++)
+            for (int64_t i = 0; i < P.r; i++) {
+                int64_t of_key = (int64_t)entry(p, "group", b, 0, 0, i), of_query = (int64_t)entry(p, "group", b, 0, 0, j);
+                *at(to, of_key, j) += *at(P, i, j);
+                *at(cross, j, 0) += of_key != of_query ? *at(P, i, j) : 0;
+                *at(mean, 0, 0) += of_key != of_query ? *at(P, i, j) / (double)P.c : 0;
+            }
+        store(p, "to", b, h, to);
+        store(p, "cross", b, h, cross);
+        store(p, "flow", b, h, mean);
+        store(p, "O", b, h, mul(tokens(p, "V", b, h), P));
+    }
+}
+
 /* Entries i and i + d/2 turned by j 10000^(-2i/d) */
 static mat turned(mat X)
 {
@@ -324,6 +344,7 @@ static const oracle oracles_practice[] = {
     {"window", "d before=r", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", window},
     {"cache", "d", "Q=bn4d K=bn2d V=bn2d pastK=b2md pastV=b2md", "O=b4nd", cache},
     {"probabilities", "d", "Q=b4nd K=b4md V=b4md", "O=b4nd P=b4nm S=b4nm", probabilities},
+    {"flow", "d groups=4", "Q=b4nd K=b4nd V=b4nd group#b..n", "O=b4nd to=b4n4 cross=b4.n flow=b4..", flow},
     {"alibi", "d", "Q=b8nd K=b8nd V=b8nd", "O=b8nd", alibi},
     {"relative", "d reach=r", "Q=b4nd K=b4md V=b4md table=.4.t", "O=b4nd", relative},
     {"rope", "d", "Q=b8nd K=b2nd V=b2nd", "O=b8nd", rope},

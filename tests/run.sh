@@ -1,24 +1,35 @@
 #!/bin/sh
-# Runs test programs one after the other, shows what failed, and sums up their last lines 'N passed, N failed'.
-# A program that ends without such a line, or with another status than its line says, counts as one failure.
-passed=0 failed=0
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
-for test in "$@"; do
-    case $test in
-    *.py) ${PYTHON:-python3} "$test" >"$out" 2>&1 ;;
-    *.sh) sh "$test" >"$out" 2>&1 ;;
-    *) "$test" >"$out" 2>&1 ;;
-    esac
-    status=$?
-    line=$(tail -n 1 "$out" | grep -xE '[0-9]+ passed, [0-9]+ failed')
-    p=${line%% passed*} f=${line##*, }
-    f=${f%% failed}
-    [ -n "$line" ] || { p=0 f=1; }
-    [ $status -eq 0 ] || [ "$f" -gt 0 ] || f=1
-    printf '%-32s %5s passed, %s failed\n' "$(basename "$test")" "$p" "$f"
-    [ "$f" -eq 0 ] || sed 's/^/    /' "$out" | tail -n 60
-    passed=$((passed + p)) failed=$((failed + f))
-done
+# Runs test programs, as many at once as there are CPUs, shows what failed, and sums up their last lines
+# 'N passed, N failed'. A program that ends without such a line, or with another status than its line says, counts as
+# one failure.
+results=$(mktemp -d) || exit 1
+trap 'rm -rf "$results"' EXIT
+
+# One program: its line, below it the end of what it printed if it failed.
+cat >"$results/job" <<'EOF'
+test=$1 out=$(mktemp "$RESULTS/XXXXXX") start=$(date +%s)
+case $test in
+*.py) ${PYTHON:-python3} "$test" >"$out" 2>&1 ;;
+*.sh) sh "$test" >"$out" 2>&1 ;;
+*) "$test" >"$out" 2>&1 ;;
+esac
+status=$?
+line=$(tail -n 1 "$out" | grep -xE '[0-9]+ passed, [0-9]+ failed')
+p=${line%% passed*} f=${line##*, }
+f=${f%% failed}
+[ -n "$line" ] || { p=0 f=1; }
+[ $status -eq 0 ] || [ "$f" -gt 0 ] || f=1
+text=$(printf '%-24s %8s passed, %s failed  %4s s' "$(basename "$test")" "$p" "$f" $(($(date +%s) - start)))
+[ "$f" -eq 0 ] || text=$(echo "$text"; sed 's/^/    /' "$out" | tail -n 60)
+echo "$text"
+echo "$p $f" >>"$RESULTS/counts"
+EOF
+
+printf '%s\n' "$@" | RESULTS=$results xargs -P "$(nproc)" -I TEST sh "$results/job" TEST
+passed=0 failed=0 ran=0
+while read -r p f; do
+    passed=$((passed + p)) failed=$((failed + f)) ran=$((ran + 1))
+done <"$results/counts"
+failed=$((failed + $# - ran))
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

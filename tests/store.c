@@ -1,5 +1,6 @@
-/* The store of kernels and the library under many threads: a spec loaded again compiles nothing, changes of its text, its
- * options or the files beside it are seen, 8 threads load and run at once, and 10,000 loads and frees do not grow. */
+/* The store of kernels and the library under many threads: a spec loaded again compiles nothing, changes of its text,
+ * its options or the files beside it are seen, 8 threads load and run at once, and 10,000 loads and frees do not grow.
+ * */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,7 +19,8 @@ static gram_kernel *load(gram_store *store, const char *text, double d, int thre
 {
     char message[GRAM_MESSAGE_SIZE];
     const gram_option set[] = {{"d", d}};
-    const gram_load_options options = {.store = store, .threads = threads, .noptions = d > 0, .options = set};
+    const gram_load_options options = {.store = store, .threads = threads, .noptions = d > 0, .options = set,
+                                       .max_seconds = 60};    /* valgrind runs one thread at a time */
     gram_kernel *kernel;
     if (gram_load_text("soft.lua", text, &options, &kernel, message, sizeof message) != GRAM_OK)
         printf("%s\n", message);

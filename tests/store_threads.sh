@@ -5,7 +5,7 @@ B=${B:-build}
 CC=${CC:-gcc}
 PYTHON=${PYTHON:-python3}
 out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
+trap 'rm -f "$out" "$out.lua"' EXIT
 passed=0 failed=0
 
 # silent WHAT COMMAND...: it has to succeed and print nothing but its last line.
@@ -30,6 +30,12 @@ sanitize() {
     make -s B="$B/tsan" CC="$CC -fsanitize=thread" OPT='-O1 -g' "$B/tsan/tests/store" >/dev/null && setarch -R "$B/tsan/tests/store" few
 }
 [ "$GRAM_TEST" != all ] || silent 'ThreadSanitizer' sanitize
+printf 'local gram = require "gram"\nlocal t = gram.normal({3, 4}, 1)\nfor d = 1, 3 do
+    local k = gram.load(function() local X = tokens("X", 4, "n") return kernel("p", { Y = d * X }) end)
+    t = k({ X = t }).Y + k:grad({ X = t, dY = t }).X
+end\n' >"$out.lua"
+silent 'the Lua module under valgrind' env LUA_CPATH="$B/?.so" \
+    valgrind -q --leak-check=full --error-exitcode=1 lua5.4 "$out.lua"
 silent 'valgrind' valgrind -q --leak-check=full --error-exitcode=1 "$B/tests/store" few
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -61,7 +61,8 @@ static void do_row(const operands *o, char *const *data, int64_t count)
 {
     double number[MOST - 1][CHUNK];
     for (int k = 1; k < o->n; k++) {
-        const gram_array from = row_of(&o->array[k], data[k], count), to = gram_array_dense(GRAM_F8, 1, &count, number[k - 1]);
+        const gram_array from = row_of(&o->array[k], data[k], count);
+        const gram_array to = gram_array_dense(GRAM_F8, 1, &count, number[k - 1]);
         gram_lua_assign(o->lua, &to, &from);
     }
     o->f(number[0], number[1], count);
@@ -126,8 +127,8 @@ static void meet(lua_State *lua, gram_array *a, gram_array *b)
     for (int axis = 0; axis < ndim; axis++) {
         gram_array *const one = a->shape[axis] == 1 ? a : b, *const other = one == a ? b : a;
         if (one->shape[axis] != other->shape[axis] && one->shape[axis] != 1)
-            luaL_error(lua, "the shapes do not fit: axis %d has %I and %I entries", axis + 1, (lua_Integer)a->shape[axis],
-                       (lua_Integer)b->shape[axis]);
+            luaL_error(lua, "the shapes do not fit: axis %d has %I and %I entries", axis + 1,
+                       (lua_Integer)a->shape[axis], (lua_Integer)b->shape[axis]);
         one->stride[axis] = one->shape[axis] == 1 ? 0 : one->stride[axis];
         one->shape[axis] = other->shape[axis];
     }

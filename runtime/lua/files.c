@@ -1,6 +1,6 @@
-/* Files in Lua: gram.read gives the tensor of a .npy file, or the tensors by name of a .safetensors or .npz file, as views
- * of the mapped file; gram.write writes a .npy file, whole or not at all. k:weights(FILE) are a kernel's inputs that a
- * file holds. */
+/* Files in Lua: gram.read gives the tensor of a .npy file, or the tensors by name of a .safetensors or .npz file, as
+ * views of the mapped file; gram.write writes a .npy file, whole or not at all. k:weights(FILE) are a kernel's inputs
+ * that a file holds. */
 #include <string.h>
 
 #include "tensor.h"

@@ -5,13 +5,14 @@ local gram = {}
 for name, f in pairs(core) do gram[name] = f end
 
 -- ---- a spec as a Lua function of the script ----
--- The sandbox runs text, never bytecode, so the function's source is found again by the lines that Lua remembers, and cut
--- at `function` and `end`. Numbers, strings and booleans of the script that it uses become locals in front of it.
+-- The sandbox runs text, never bytecode, so the function's source is found again by the lines that Lua remembers, and
+-- cut at `function` and `end`. Numbers, strings and booleans of the script that it uses become locals in front of it.
 
 local function source_lines(f, info)
     local text = info.source
     if text:sub(1, 1) == "@" then
-        local file <close> = assert(io.open(text:sub(2)), "gram.load: the function's file cannot be read: " .. text:sub(2))
+        local path = text:sub(2)
+        local file <close> = assert(io.open(path), "gram.load: the function's file cannot be read: " .. path)
         text = file:read("a")
     elseif text:sub(1, 1) == "=" then
         error("gram.load: the function has no source text: it must come from a file or a string of Lua", 0)
@@ -50,13 +51,14 @@ local function upvalue_locals(f, info)
         local name, value = debug.getupvalue(f, i)
         if not name then break end
         local kind = math.type(value) or type(value)
-        local text = kind == "float" and ("%a"):format(value) or kind == "string" and ("%q"):format(value):gsub("\n", "n")
+        local text = kind == "float" and ("%a"):format(value)
+        if kind == "string" then text = ("%q"):format(value):gsub("\n", "n") end
         if value ~= value or value == math.huge or value == -math.huge then text = nil end
         if kind == "integer" or kind == "boolean" or kind == "nil" then text = tostring(value) end
         if name ~= "_ENV" then
             if not text then
-                error(("gram.load: the function uses %s, a %s of the script: a spec sees only its numbers, strings and " ..
-                       "booleans"):format(name, type(value)), 0)
+                error(("gram.load: the function uses %s, a %s of the script: a spec sees only its numbers, " ..
+                       "strings and booleans"):format(name, type(value)), 0)
             end
             names[#names + 1], values[#values + 1] = name, text
         end

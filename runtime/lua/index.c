@@ -1,6 +1,6 @@
-/* What stands in the brackets of t[key]: an integer picks an entry of an axis, a table {from, to} a range of it, both ends
- * included, and an empty table all of it. A key is one of these for the first axis, or a table of them, axis by axis; axes
- * that it does not reach stay whole. */
+/* What stands in the brackets of t[key]: an integer picks an entry of an axis, a table {from, to} a range of it, both
+ * ends included, and an empty table all of it. A key is one of these for the first axis, or a table of them, axis by
+ * axis; axes that it does not reach stay whole. */
 #include "tensor.h"
 
 #include <string.h>

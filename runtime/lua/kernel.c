@@ -13,7 +13,8 @@
 #include "tensor.h"
 
 enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
-static const char NAME[] = "gram.kernel", STORE[] = "gram.store";
+static const char NAME[] = "gram.kernel", STORE[] = "gram.store";    /* metatables */
+static const char KEPT[] = "gram.store.kept";                        /* the store of this Lua state */
 
 /* A call fills `arguments`, which has room for every input and output; nothing else runs in between. */
 typedef struct kernel {
@@ -211,7 +212,7 @@ static int load(lua_State *lua)
     lua_settop(lua, SET);
     if (!lua_isnil(lua, TABLE))
         take_options(lua, &l);
-    lua_getfield(lua, LUA_REGISTRYINDEX, STORE);
+    lua_getfield(lua, LUA_REGISTRYINDEX, KEPT);
     l.options.store = *(gram_store **)lua_touserdata(lua, -1);
     const gram_status status = l.text ? gram_load_text(l.file, l.text, &l.options, &gram, message, sizeof message)
                                       : gram_load_file(l.file, &l.options, &gram, message, sizeof message);
@@ -538,6 +539,6 @@ void gram_lua_open_kernel(lua_State *lua)
     *store = gram_store_new();
     if (!*store)
         luaL_error(lua, "out of memory");
-    lua_setfield(lua, LUA_REGISTRYINDEX, STORE);
+    lua_setfield(lua, LUA_REGISTRYINDEX, KEPT);
     lua_pop(lua, 2);
 }

@@ -1,5 +1,5 @@
-/* Tensors in Lua: made from a shape and values, indexed, sliced, reshaped. A tensor either owns its data or is a view, and
- * then keeps its owner alive as its user value. Entries count from 1 as in all of Lua; -1 is the last.
+/* Tensors in Lua: made from a shape and values, indexed, sliced, reshaped. A tensor either owns its data or is a view,
+ * and then keeps its owner alive as its user value. Entries count from 1 as in all of Lua; -1 is the last.
  *
  *     t = gram.tensor({2, 3}, {1, 2, 3, 4, 5, 6})       t:shape() is {2, 3}; a third argument names the type, "f4" else
  *     t[{2, 3}]      6                                  t[1], t[{1}]      the first row, a view

@@ -7,8 +7,8 @@
 
 /* struct's letter for each type. numpy has none for bf16: its bits show as integers. */
 static const char *const FORMATS[GRAM_NDTYPES] = {
-    [GRAM_B1] = "?", [GRAM_I1] = "b", [GRAM_I2] = "h", [GRAM_I4] = "i", [GRAM_I8] = "q", [GRAM_U1] = "B", [GRAM_U2] = "H",
-    [GRAM_U4] = "I", [GRAM_U8] = "Q", [GRAM_F2] = "e", [GRAM_F4] = "f", [GRAM_F8] = "d", [GRAM_BF16] = "H",
+    [GRAM_B1] = "?", [GRAM_I1] = "b", [GRAM_I2] = "h", [GRAM_I4] = "i", [GRAM_I8] = "q", [GRAM_U1] = "B",
+    [GRAM_U2] = "H", [GRAM_U4] = "I", [GRAM_U8] = "Q", [GRAM_F2] = "e", [GRAM_F4] = "f", [GRAM_F8] = "d", [GRAM_BF16] = "H",
 };
 
 static int find_dtype(char kind, size_t bytes, gram_dtype *dtype)
@@ -23,7 +23,11 @@ static int find_dtype(char kind, size_t bytes, gram_dtype *dtype)
 
 static char kind_of_letter(char letter)
 {
-    return letter == '?' ? 'b' : strchr("efd", letter) ? 'f' : strchr("bhilqn", letter) ? 'i' : strchr("BHILQN", letter) ? 'u' : 0;
+    static const char *const letters[] = {"b?", "fefd", "ibhilqn", "uBHILQN"};    /* a kind, and the letters of it */
+    for (int k = 0; k < 4; k++)
+        if (strchr(letters[k] + 1, letter))
+            return letters[k][0];
+    return 0;
 }
 
 static int take_shape(const char *name, const Py_buffer *view, gram_array *array)
@@ -52,8 +56,8 @@ static int take_buffer(const char *name, gram_array *array, const Py_buffer *vie
     if (*format && strchr(little ? "@=<" : "@=>!", *format))
         format++;
     if (!*format || format[1] || find_dtype(kind_of_letter(*format), (size_t)view->itemsize, &array->dtype) != 0) {
-        PyErr_Format(PyExc_TypeError, "%s has entries of type '%s': expected bool, integers or floats of the machine's byte "
-                     "order", name, view->format ? view->format : "B");
+        PyErr_Format(PyExc_TypeError, "%s has entries of type '%s': expected bool, integers or floats of the machine's "
+                     "byte order", name, view->format ? view->format : "B");
         return -1;
     }
     return take_shape(name, view, array);

@@ -83,7 +83,8 @@ PyObject *gram_python_read(PyObject *module, PyObject *args, PyObject *keywords)
     return result;
 }
 
-/* An input's key has to be in the file; a name may be missing, as not all inputs are weights. bf16 goes in as float32. */
+/* An input's key has to be in the file; a name may be missing, as not all inputs are weights. bf16 goes in as float32.
+ * */
 static int put_weights(gram_module_state *state, PyObject *dict, const gram_port *port, const gram_tensors *file,
                        PyObject *owner, const char *path)
 {

@@ -207,8 +207,8 @@ static PyObject *cost(PyObject *self, PyObject *args, PyObject *keywords)
         return NULL;
     if (add_all(&c, args, keywords) == 0) {
         const gram_status status = gram_run_cost(c.gram, c.ninputs, c.arguments, &takes, message, sizeof message);
-        result = status == GRAM_OK ? Py_BuildValue("{s:d,s:d,s:n}", "operations", takes.operations, "bytes", takes.bytes,
-                                                   "workspace", (Py_ssize_t)takes.workspace)
+        result = status == GRAM_OK ? Py_BuildValue("{s:d,s:d,s:n}", "operations", takes.operations, "bytes",
+                                                   takes.bytes, "workspace", (Py_ssize_t)takes.workspace)
                                    : gram_python_raise(c.state, status, message);
     }
     end(&c);
@@ -346,8 +346,8 @@ static PyObject *get_times(PyObject *self, void *closure)
 {
     (void)closure;
     const gram_times t = gram_compile_times(((kernel *)self)->gram);
-    return Py_BuildValue("{s:d,s:d,s:d,s:d,s:d}", "trace", t.trace, "simplify", t.simplify, "plan", t.plan, "emit", t.emit,
-                         "compile", t.compile);
+    return Py_BuildValue("{s:d,s:d,s:d,s:d,s:d}", "trace", t.trace, "simplify", t.simplify, "plan", t.plan, "emit",
+                         t.emit, "compile", t.compile);
 }
 
 /* One function for all texts: the closure points to the kind. */
@@ -378,7 +378,8 @@ static PyGetSetDef properties[] = {
 };
 
 static PyMethodDef methods[] = {
-    {"cost", GRAM_METHOD(cost), METH_VARARGS | METH_KEYWORDS, "cost(**inputs): operations, bytes and workspace of such a call."},
+    {"cost", GRAM_METHOD(cost), METH_VARARGS | METH_KEYWORDS,
+     "cost(**inputs): operations, bytes and workspace of such a call."},
     {"grad", GRAM_METHOD(grad), METH_VARARGS | METH_KEYWORDS, "grad(**inputs, dO=...): the gradients by input."},
     {"gradient", gradient, METH_VARARGS, "gradient(*names): the kernel of the gradient by these inputs."},
     {"weights", weights, METH_O, "weights(path): the inputs that a .safetensors or .npz file holds."},

@@ -15,7 +15,8 @@ static void set_place(PyObject *error, const char *message)
         start--;
     if (!start || start == end || start == message || start[-1] != ':')
         return;
-    PyObject *file = PyUnicode_DecodeFSDefaultAndSize(message, start - 1 - message), *line = PyLong_FromLong(atol(start));
+    PyObject *file = PyUnicode_DecodeFSDefaultAndSize(message, start - 1 - message);
+    PyObject *line = PyLong_FromLong(atol(start));
     if (file && line) {
         PyObject_SetAttrString(error, "file", file);
         PyObject_SetAttrString(error, "line", line);
@@ -91,7 +92,8 @@ static PyObject *load(gram_module_state *state, const char *path, const char *te
 }
 
 static const char load_doc[] =
-    "load(spec, *, text=None, name='spec', jit='tcc', cc=None, flags=None, threads=0, dtype='f32', set=None, seconds=0)\n\n"
+    "load(spec, *, text=None, name='spec', jit='tcc', cc=None, flags=None, threads=0, dtype='f32', set=None, "
+    "seconds=0)\n\n"
     "The kernel of a spec: a file, or a text with a name for messages.";
 
 static PyObject *load_function(PyObject *module, PyObject *args, PyObject *keywords)
@@ -143,7 +145,8 @@ static PyObject *find_asarray(void)
 
 static int make_error(gram_module_state *state)
 {
-    static const char doc[] = "A spec, an array or a compiler was at fault. file and line say where in the spec, or are None.";
+    static const char doc[] = "A spec, an array or a compiler was at fault. file and line say where in the spec, or "
+                              "are None.";
     PyObject *attributes = Py_BuildValue("{s:O,s:O}", "file", Py_None, "line", Py_None);
     state->error = attributes ? PyErr_NewExceptionWithDoc("gram.Error", doc, PyExc_ValueError, attributes) : NULL;
     Py_XDECREF(attributes);
@@ -210,8 +213,8 @@ static void free_module(void *module)
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, GRAM_SLOT(execute)}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "gram._gram", "gram over libgram.", sizeof(gram_module_state), functions, slots, traverse, clear,
-    free_module,
+    PyModuleDef_HEAD_INIT, "gram._gram", "gram over libgram.", sizeof(gram_module_state), functions, slots, traverse,
+    clear, free_module,
 };
 
 PyMODINIT_FUNC PyInit__gram(void)

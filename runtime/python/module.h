@@ -1,5 +1,5 @@
-/* What the files of the Python module share. It is written to CPython's limited API, and knows nothing of numpy's: arrays
- * come and go through the buffer protocol and DLPack. */
+/* What the files of the Python module share. It is written to CPython's limited API, and knows nothing of numpy's:
+ * arrays come and go through the buffer protocol and DLPack. */
 #ifndef GRAM_PYTHON_MODULE_H
 #define GRAM_PYTHON_MODULE_H
 
@@ -31,13 +31,13 @@ typedef struct gram_held {
     double number;               /* of a Python number */
 } gram_held;
 
-/* Describes an object's array: anything with the buffer protocol, DLPack on the CPU, or a number. Returns 0, or -1 with an
- * exception. Release it in either case. */
+/* Describes an object's array: anything with the buffer protocol, DLPack on the CPU, or a number. Returns 0, or -1 with
+ * an exception. Release it in either case. */
 int gram_python_take(const char *name, PyObject *object, int writable, gram_array *array, gram_held *held);
 void gram_python_release(gram_held *held);
 
-/* An array's data for Python: numpy's view of it, which frees it with gram_array_free in the end. Takes over the storage,
- * even where it fails; `owner` (may be NULL) is kept alive for as long. */
+/* An array's data for Python: numpy's view of it, which frees it with gram_array_free in the end. Takes over the
+ * storage, even where it fails; `owner` (may be NULL) is kept alive for as long. */
 PyObject *gram_python_array(gram_module_state *state, const gram_array *array, PyObject *owner);
 extern PyType_Spec gram_python_buffer_spec;
 

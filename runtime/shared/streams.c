@@ -1,6 +1,6 @@
 /* Linked into shared libraries only. libtcc.a and liblua5.4.a are compiled for programs: they address the C library's
- * stdin, stdout, stderr and environ directly, which a shared library cannot. The linker (--wrap) turns those references to
- * the variables below, which hold the same values from the moment the library is loaded. */
+ * stdin, stdout, stderr and environ directly, which a shared library cannot. The linker (--wrap) turns those references
+ * to the variables below, which hold the same values from the moment the library is loaded. */
 #include <stdio.h>
 
 extern FILE *__real_stdin, *__real_stdout, *__real_stderr;

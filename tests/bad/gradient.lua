@@ -1,3 +1,3 @@
--- expect: gradient.lua:3: error: kernel: grad is not available yet
+-- expect: gradient.lua:3: error: kernel: grad: the string "Z" is no input
 local X = tokens("X", 8, "n")
-return kernel("bad", { O = X }, { grad = { "X" } })
+return kernel("bad", { O = X }, { grad = { "Z" } })

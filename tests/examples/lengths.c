@@ -23,7 +23,8 @@ static int run(gram_kernel *kernel, int64_t n)
     gram_array q = gram_array_dense(GRAM_F4, 3, (int64_t[]){QUERY_HEADS, n, D}, numbers(QUERY_HEADS * n * D));
     gram_array k = gram_array_dense(GRAM_F4, 3, (int64_t[]){KEY_HEADS, n, D}, numbers(KEY_HEADS * n * D));
     gram_array o = {0}, lse = {0};
-    gram_argument arguments[] = {{"Q", &q, NULL}, {"K", &k, NULL}, {"V", &k, NULL}, {"O", &o, NULL}, {"lse", &lse, NULL}};
+    gram_argument arguments[] = {
+        {"Q", &q, NULL}, {"K", &k, NULL}, {"V", &k, NULL}, {"O", &o, NULL}, {"lse", &lse, NULL}};
     const int failed = gram_run(kernel, 5, arguments, message, sizeof message) != GRAM_OK;
     if (failed)
         fprintf(stderr, "%s\n", message);

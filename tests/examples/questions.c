@@ -34,8 +34,8 @@ static int ask(gram_kernel *kernel)
         fprintf(stderr, "%s\n", message);
         return 1;
     }
-    printf("16 tokens: %.0f operations, %.0f bytes read, %zu bytes of workspace; %zu bytes of C\n", cost.operations, cost.bytes,
-           cost.workspace, strlen(source));
+    printf("16 tokens: %.0f operations, %.0f bytes read, %zu bytes of workspace; %zu bytes of C\n", cost.operations,
+           cost.bytes, cost.workspace, strlen(source));
     return 0;
 }
 
