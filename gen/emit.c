@@ -13,6 +13,7 @@
 #include "passes.h"
 #include "print.h"
 #include "template.h"
+#include "wrap.h"
 
 extern const char gram_template_pack[], gram_template_block[], gram_template_map[], gram_template_stream[],
     gram_template_scatter[], gram_template_items[],    gram_template_whole[], gram_template_codes[], gram_template_args[], gram_template_declare[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
@@ -727,9 +728,9 @@ static const char *whole(emitter *e, gram_target target, const kernel *kernels, 
     gram_template_set_number(e->L, "bits", kernels[0].plan->real_bits);
     gram_template_set_flag(e->L, "wide", kernels[0].plan->wide);
     gram_template_set_flag(e->L, "include", target == GRAM_TARGET_C);
-    if (target == GRAM_TARGET_HEADER)
-        return header(e, kernels, n);
-    return target == GRAM_TARGET_TCC ? jit_text(e, kernels) : file_text(e, kernels, n);
+    if (target == GRAM_TARGET_TCC)
+        return jit_text(e, kernels);
+    return gram_wrap(e->ctx, target == GRAM_TARGET_HEADER ? header(e, kernels, n) : file_text(e, kernels, n));
 }
 
 /* The kernels that a file holds: where the spec asks for its gradient, that one too. */

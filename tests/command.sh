@@ -124,7 +124,7 @@ expect 0 stdout 'orthogonal .*ok' $gram check soft.lua --jit tcc
 expect 0 stdout 'no symmetry: there is nothing to check' $gram check plain.lua --jit reference
 expect 0 stdout 'worst' $gram check place.lua --jit tcc
 expect 0 stdout 'worst' $gram check masks.lua --jit tcc
-expect 0 stdout 'allowed; ./. .batch, 4, n, m' $gram show masks.lua --stage h
+expect 0 stdout 'allowed; .. .batch, 4, n, m' $gram show masks.lua --stage h
 expect 1 stdout 'orthogonal .*FAILED' $gram check lie.lua --jit tcc
 expect 1 stdout 'permutation .*FAILED' $gram check lie2.lua --jit tcc
 expect 0 stdout '"ms": ' $gram bench soft.lua n=64 --jit tcc --json

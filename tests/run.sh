@@ -19,7 +19,7 @@ p=${line%% passed*} f=${line##*, }
 f=${f%% failed}
 [ -n "$line" ] || { p=0 f=1; }
 [ $status -eq 0 ] || [ "$f" -gt 0 ] || f=1
-text=$(printf '%-24s %8s passed, %s failed  %4s s' "$(basename "$test")" "$p" "$f" $(($(date +%s) - start)))
+text=$(printf '%-20s %8s passed, %s failed %5s s' "$(basename "$test")" "$p" "$f" $(($(date +%s) - start)))
 [ "$f" -eq 0 ] || text=$(echo "$text"; sed 's/^/    /' "$out" | tail -n 60)
 echo "$text"
 echo "$p $f" >>"$RESULTS/counts"

@@ -1,0 +1,62 @@
+/* Wrap: what templates and formulas make longer than a line. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "wrap.h"
+
+enum { COLUMNS = 120 };
+
+static bool is_comment(const char *line)
+{
+    const char *start = line + strspn(line, " ");
+    return start[0] == '*' || (start[0] == '/' && start[1] == '*');
+}
+
+/* The last place in [line, line + COLUMNS) behind which the line may break; NULL: none. */
+static const char *break_in(const char *line)
+{
+    bool comment = is_comment(line);
+    const char *start = line + strspn(line, " *");
+    for (const char *at = line + COLUMNS - 1; at > start; at--)
+        if (at[0] == ' ' && (comment || at[-1] == ',' || (at[-1] == '+' && at[-2] == ' ')))
+            return at;
+    return NULL;
+}
+
+/* What a continued line starts with: of a comment, its star. */
+static void put_indent(gram_text *out, const char *line)
+{
+    size_t indent = strspn(line, " ");
+    if (is_comment(line))
+        gram_put(out, "%.*s *     ", line[indent] == '*' && indent > 0 ? (int)indent - 1 : (int)indent, line);
+    else
+        gram_put(out, "%.*s    ", (int)indent, line);
+}
+
+/* One line, without its end, as one or more. */
+static void put_line(gram_text *out, const char *line, size_t size)
+{
+    const char *at = NULL, *first = line;
+    while (size > COLUMNS && *line != '#' && (at = break_in(line)) != NULL) {
+        gram_text rest = {.ctx = out->ctx};
+        put_indent(&rest, first);
+        gram_put_bytes(&rest, at + 1, size - (size_t)(at + 1 - line));
+        gram_put_bytes(out, line, (size_t)(at - line));
+        gram_put(out, "\n");
+        line = rest.data;
+        size = rest.size;
+    }
+    gram_put_bytes(out, line, size);
+}
+
+const char *gram_wrap(gram_ctx *ctx, const char *text)
+{
+    gram_text out = {.ctx = ctx};
+    for (size_t size; *text; text += size + (text[size] == '\n')) {
+        size = strcspn(text, "\n");
+        put_line(&out, text, size);
+        if (text[size] == '\n')
+            gram_put(&out, "\n");
+    }
+    return out.data ? out.data : "";
+}
