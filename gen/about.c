@@ -92,7 +92,8 @@ static const char *step_line(gram_ctx *ctx, const gram_plan *plan, const gram_st
     gram_text text = {.ctx = ctx};
     for (int k = 0; k < step->nstores; k++)
         gram_put(&text, "%s%s", k ? ", " : "", plan->buffers[step->stores[k].buffer].name);
-    gram_put(&text, "  %s of %s x %s", step->template, gram_dim_text(ctx, step->lanes), gram_dim_text(ctx, step->queries));
+    gram_put(&text, "  %s of %s x %s", step->template, gram_dim_text(ctx, step->lanes),
+             gram_dim_text(ctx, step->queries));
     if (step->heads)
         gram_put(&text, ", %d heads", step->heads);
     return text.data;
@@ -129,12 +130,13 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     }
     put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));
     put_wrapped(out, "",
-                stream                           ? "not built: made tile by tile, and summed down its columns"
-                : b->storage == GRAM_AT_OUTPUT   ? "built: it is an output"
-                                                 : "built: a nonlinear function of pairs inside another needs all of it");
+                stream                         ? "not built: made tile by tile, and summed down its columns"
+                : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
+                                               : "built: a nonlinear function of pairs inside another needs all of it");
     if (stream && step->keep)
-        put_wrapped(out, "", gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
-                                         gram_node_text(ctx, step->keep)));
+        put_wrapped(out, "",
+                    gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
+                                gram_node_text(ctx, step->keep)));
 }
 
 static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out)

@@ -6,7 +6,7 @@
 
 #include "compile.h"
 
-enum { LARGEST_SPEC = 16 << 20 };    /* bytes */
+enum { LARGEST_SPEC = 16 << 20 }; /* bytes */
 
 static const char *const jit_names[GRAM_NJITS] = {
     [GRAM_JIT_TCC] = "tcc", [GRAM_JIT_CC] = "cc", [GRAM_JIT_REFERENCE] = "reference"};
@@ -62,6 +62,16 @@ static const char *const *copy_names(gram_ctx *ctx, const char *const *names, in
     return own;
 }
 
+static const gram_derivative *copy_derivatives(gram_ctx *ctx, const gram_load_options *o)
+{
+    gram_derivative *own = gram_alloc(ctx, (size_t)(o->nderivatives + 1) * sizeof *own);
+    for (int i = 0; i < o->nderivatives; i++) {
+        own[i] = o->derivatives[i];
+        own[i].names = copy_names(ctx, own[i].names, own[i].n);
+    }
+    return own;
+}
+
 /* Everything is copied: the kernel outlives the caller's strings. */
 static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
 {
@@ -72,8 +82,8 @@ static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
         .nsettings = o->noptions,
         .settings = copy_settings(ctx, o),
         .real_bits = o->real_bits ? o->real_bits : 32,
-        .ngrad = o->ngrad,
-        .grad = copy_names(ctx, o->grad, o->ngrad),
+        .nderivatives = o->nderivatives,
+        .derivatives = copy_derivatives(ctx, o),
         .max_steps = o->max_steps,
         .max_bytes = o->max_bytes,
         .max_seconds = o->max_seconds,
@@ -93,8 +103,8 @@ static void make_ports(gram_ctx *ctx, gram_kernel *kernel)
     for (int i = 0; i < spec->ninputs; i++) {
         const gram_input *in = spec->inputs[i];
         gram_axes axes = gram_input_axes(in);
-        kernel->inputs[i] = (gram_port){in->name, kind_names[in->kind], gram_axes_text(ctx, &axes),
-                                        gram_input_is_integer(in), in->key};
+        kernel->inputs[i] =
+            (gram_port){in->name, kind_names[in->kind], gram_axes_text(ctx, &axes), gram_input_is_integer(in), in->key};
     }
     for (int i = 0; i < spec->noutputs; i++) {
         gram_axes axes = gram_output_axes(&spec->outputs[i]);
@@ -146,8 +156,8 @@ static gram_kernel *kernel_new(void)
     return kernel;
 }
 
-gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options,
-                             gram_kernel **kernel, char *message, size_t size)
+gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                             char *message, size_t size)
 {
     loading l = {kernel_new(), file, text, options};
     *kernel = NULL;
@@ -248,7 +258,7 @@ gram_status gram_load_file(const char *file, const gram_load_options *options, g
     return status;
 }
 
-/* ---- gradients ---- */
+/* ---- derivatives ---- */
 
 /* What the kernel was loaded with. */
 static gram_load_options options_of(const gram_kernel *kernel, const gram_option *set)
@@ -270,31 +280,32 @@ static gram_load_options options_of(const gram_kernel *kernel, const gram_option
     };
 }
 
-static int float_inputs(const gram_kernel *kernel, const char **names)
+/* The kernel's derivatives and one more. */
+static void derive_further(gram_load_options *options, const gram_request *request, gram_derivative *all,
+                           const gram_derivative *by)
 {
-    int n = 0;
-    for (int i = 0; i < kernel->build.spec->ninputs; i++)
-        if (!kernel->inputs[i].integer)
-            names[n++] = kernel->inputs[i].name;
-    return n;
+    for (int i = 0; i < request->nderivatives; i++)
+        all[i] = request->derivatives[i];
+    all[request->nderivatives] = *by;
+    options->nderivatives = request->nderivatives + 1;
+    options->derivatives = all;
 }
 
-gram_status gram_load_grad(const gram_kernel *kernel, int n, const char *const *names, gram_kernel **gradient,
-                           char *message, size_t size)
+gram_status gram_load_derivative(const gram_kernel *kernel, const gram_derivative *by, gram_kernel **derivative,
+                                 char *message, size_t size)
 {
     const gram_request *request = &kernel->build.request;
-    const char **all = calloc((size_t)kernel->build.spec->ninputs + 1, sizeof *all);
+    gram_derivative *all = calloc((size_t)request->nderivatives + 1, sizeof *all);
     gram_option *set = calloc((size_t)request->nsettings + 1, sizeof *set);
     gram_status status = GRAM_NO_MEMORY;
-    *gradient = NULL;
+    *derivative = NULL;
     snprintf(message, size, "error: out of memory");
     if (all && set) {
         for (int i = 0; i < request->nsettings; i++)
             set[i] = (gram_option){request->settings[i].name, request->settings[i].value};
         gram_load_options options = options_of(kernel, set);
-        options.ngrad = n > 0 ? n : float_inputs(kernel, all);
-        options.grad = n > 0 ? names : all;
-        status = gram_load_text(request->file, request->text, &options, gradient, message, size);
+        derive_further(&options, request, all, by);
+        status = gram_load_text(request->file, request->text, &options, derivative, message, size);
     }
     free(all);
     free(set);

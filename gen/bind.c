@@ -282,7 +282,10 @@ static gram_view view_of(const gram_array *a, const gram_axes *axes)
     for (int k = 0; k < axes->n; k++) {
         char letter = axes->axis[k].letter;
         int64_t stride = a->shape[k] > 1 ? a->stride[k] : letter == 'c' ? dense.stride[k] : 0;
-        int64_t *place = letter == 'b' ? &view.batch : letter == 'h' ? &view.head : letter == 'r' ? &view.row : &view.col;
+        int64_t *place = letter == 'b'   ? &view.batch
+                         : letter == 'h' ? &view.head
+                         : letter == 'r' ? &view.row
+                                         : &view.col;
         *place = stride;
     }
     return view;

@@ -8,22 +8,22 @@
 
 /* One array as the kernel sees it. */
 typedef struct gram_bound {
-    const gram_argument *argument;    /* NULL: an output that nobody asked for */
-    gram_array array;                 /* in the kernel's type, axes as gram_axes says; batch 1 may serve all items */
-    gram_array copy;                  /* what `array` is when the caller's would not do */
-    gram_view strides;                /* batch, head, row, col of `array`; its data is not set */
-    gram_array caller;                /* an output's destination, with the axes of `array` */
-    bool made;                        /* an output that was made for the caller */
+    const gram_argument *argument; /* NULL: an output that nobody asked for */
+    gram_array array;              /* in the kernel's type, axes as gram_axes says; batch 1 may serve all items */
+    gram_array copy;               /* what `array` is when the caller's would not do */
+    gram_view strides;             /* batch, head, row, col of `array`; its data is not set */
+    gram_array caller;             /* an output's destination, with the axes of `array` */
+    bool made;                     /* an output that was made for the caller */
 } gram_bound;
 
 typedef struct gram_binding {
-    gram_dtype real;                  /* GRAM_F4 or GRAM_F8 */
-    gram_dtype integer;               /* GRAM_I4; GRAM_F8 for the reference, which holds integers in doubles */
-    gram_dtype made;                  /* the type of outputs that are made for the caller */
+    gram_dtype real;    /* GRAM_F4 or GRAM_F8 */
+    gram_dtype integer; /* GRAM_I4; GRAM_F8 for the reference, which holds integers in doubles */
+    gram_dtype made;    /* the type of outputs that are made for the caller */
     int64_t batch;
-    bool batch_axis;                  /* some input came with a batch axis, so outputs have one */
+    bool batch_axis; /* some input came with a batch axis, so outputs have one */
     int64_t sizes[GRAM_SIZES];
-    gram_bound *inputs, *outputs;     /* as spec->inputs, spec->outputs */
+    gram_bound *inputs, *outputs; /* as spec->inputs, spec->outputs */
 } gram_binding;
 
 /* Fails with a message that names the array, its shape and what was expected. The binding's types are given; free it

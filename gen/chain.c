@@ -181,8 +181,9 @@ static gram_node *ordered(order *o, gram_node *node)
     if (node->nargs == 0 || node->id >= o->size)
         return node;
     if (!o->done[node->id]) {
-        bool whole = node->op == GRAM_OP_MATMUL &&
-                     count_factors(node->args[0], MAX_FACTORS) + count_factors(node->args[1], MAX_FACTORS) < MAX_FACTORS - 2;
+        bool whole =
+            node->op == GRAM_OP_MATMUL &&
+            count_factors(node->args[0], MAX_FACTORS) + count_factors(node->args[1], MAX_FACTORS) < MAX_FACTORS - 2;
         o->done[node->id] = whole ? ordered_chain(o, node) : ordered_args(o, node);
         o->done[node->id]->shared |= node->shared;
     }

@@ -16,28 +16,30 @@ typedef struct gram_field {
 } gram_field;
 
 typedef struct gram_cli {
-    const char *program;         /* argv[0] */
-    const char *command;         /* "run" */
-    const char *spec;            /* the first argument without '=', a spec or a matrix; NULL: none */
+    const char *program; /* argv[0] */
+    const char *command; /* "run" */
+    const char *spec;    /* the first argument without '=', a spec or a matrix; NULL: none */
     int nfields;
     gram_field *fields;
     int noptions;
-    gram_option *options;        /* --set */
-    gram_load_options load;      /* --jit, --threads, --dtype, --set, --cc */
-    const char *line;            /* the command line for emitted text: no path, no -o */
+    gram_option *options;       /* --set */
+    gram_load_options load;     /* --jit, --threads, --dtype, --set, --cc */
+    gram_derivative derivative; /* --grad, --jvp */
+    const char *line;           /* the command line for emitted text: no path, no -o */
     bool random;
     uint64_t seed;
     bool json;
-    const char *output;          /* -o */
-    const char *stage;           /* --stage */
-    const char *weights;         /* --weights */
-    const char *name;            /* --output */
-    double params, alpha;        /* --params, --alpha; 0: not given */
-    int64_t samples;             /* --samples; 0: not given */
-    int64_t order;               /* --order; -1: not given */
-    const char *method;          /* --method */
-    const char *groups;          /* --groups */
-    bool dot;                    /* --dot */
+    const char *output;   /* -o */
+    const char *stage;    /* --stage */
+    const char *weights;  /* --weights */
+    const char *name;     /* --output */
+    double params, alpha; /* --params, --alpha; 0: not given */
+    int64_t samples;      /* --samples; 0: not given */
+    int64_t order;        /* --order; -1: not given */
+    const char *method;   /* --method */
+    const char *groups;   /* --groups */
+    const char *mask;     /* --mask */
+    bool dot;             /* --dot */
 } gram_cli;
 
 /* Prints "gram COMMAND: ..." and the hint where help is to be found; returns GRAM_EXIT_USAGE. */

@@ -7,8 +7,8 @@
 /* [outer, inner, queries, keys], dense; query i's row says what it attends to. */
 typedef struct gram_attention {
     double *data;
-    int64_t outer, inner, queries, keys;    /* outer, inner: 1 where there is no such axis */
-    const char *outer_name, *inner_name;    /* "layer" or "item", and "head"; NULL where there is no such axis */
+    int64_t outer, inner, queries, keys; /* outer, inner: 1 where there is no such axis */
+    const char *outer_name, *inner_name; /* "layer" or "item", and "head"; NULL where there is no such axis */
     gram_array array;
 } gram_attention;
 

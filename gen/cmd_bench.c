@@ -48,7 +48,7 @@ static int64_t bytes_of(const gram_array *arrays, int n)
 {
     int64_t bytes = 0;
     for (int i = 0; i < n; i++)
-        bytes += gram_array_count(arrays[i].dtype, arrays[i].ndim, arrays[i].shape) *
+        bytes += gram_array_count(arrays[i].dtype, arrays[i].ndim, arrays[i].shape) * /* NOLINT(*NullDereference) */
                  (int64_t)gram_dtype_size(arrays[i].dtype);
     return bytes;
 }
@@ -105,7 +105,7 @@ static void multiply(void *function, int bits, char *data)
     memcpy(bits == 32 ? (void *)&single : (void *)&twice, &function, sizeof function);
     if (single)
         single(ROW_MAJOR, op, op, n, n, n, 1, (float *)data, n, (float *)b, n, 0, (float *)c, n);
-    else
+    else if (twice)
         twice(ROW_MAJOR, op, op, n, n, n, 1, (double *)data, n, (double *)b, n, 0, (double *)c, n);
 }
 
@@ -172,8 +172,7 @@ static int bench_backend(const gram_cli *cli, const char *jit)
     if (seconds < 0)
         status = gram_fault(message);
     else if (status == 0)
-        print_times(cli, kernel, jit, seconds, &t,
-                    bytes_of(inputs, spec->ninputs) + bytes_of(outputs, spec->noutputs));
+        print_times(cli, kernel, jit, seconds, &t, bytes_of(inputs, spec->ninputs) + bytes_of(outputs, spec->noutputs));
     gram_check_free(inputs, spec->ninputs);
     gram_check_free(outputs, spec->noutputs);
     gram_free(kernel);

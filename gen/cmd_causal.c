@@ -13,7 +13,7 @@ enum { MOST_NODES = 4096 };
 static const struct {
     const char *name;
     gram_graph_learner *learn;
-    int kinds;                 /* of edges that it may find: the first ones below */
+    int kinds; /* of edges that it may find: the first ones below */
 } methods[] = {{"pc", gram_pc, 2}, {"icd", gram_icd, 6}};
 
 /* The kinds of edges, from a to b: marks, JSON's name, text, and how Graphviz draws both ends. */

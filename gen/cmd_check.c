@@ -51,8 +51,7 @@ static double entry(const gram_array *a, int64_t i)
     return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
 }
 
-/* The distance relative to the norm of what is expected; infinity where one is NaN or infinite and the other is not so. */
-double gram_check_error(const gram_array *got, const gram_array *expected)
+double gram_check_error(const gram_array *got, const gram_array *expected, double least)
 {
     int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);
     double squares = 0, norm = 0;
@@ -65,7 +64,7 @@ double gram_check_error(const gram_array *got, const gram_array *expected)
     }
     if (isnan(squares) || isinf(squares))
         return INFINITY;
-    return squares == 0 ? 0 : sqrt(squares / norm);
+    return squares == 0 ? 0 : sqrt(squares) / fmax(sqrt(norm), least);
 }
 
 int gram_check_sample(const gram_kernel *kernel, const gram_trial *t, gram_array *inputs, char *message, size_t size)
@@ -82,7 +81,7 @@ int gram_check_run(gram_kernel *kernel, gram_array *inputs, gram_array *outputs,
 {
     const gram_spec *spec = kernel->build.spec;
     int n = 0;
-    gram_argument *arguments = calloc((size_t)(spec->ninputs + spec->noutputs), sizeof *arguments);
+    gram_argument *arguments = calloc((size_t)spec->ninputs + (size_t)spec->noutputs, sizeof *arguments);
     if (!arguments)
         return snprintf(message, size, "error: out of memory");
     for (int i = 0; i < spec->ninputs; i++)
@@ -112,8 +111,22 @@ typedef struct result {
     int trials;
     double worst;
     char where[256];
-    char message[GRAM_MESSAGE_SIZE];    /* empty: it ran */
+    char message[GRAM_MESSAGE_SIZE]; /* empty: it ran */
 } result;
+
+/* Terms of a derivative may cancel, to 0 by symmetry even, and leave their roundings: so a derivative is measured by a
+ * tenth of the largest one at least. An output of the spec is measured by itself. */
+static double least_norm(const gram_array *outputs, const gram_spec *spec)
+{
+    double largest = 0;
+    for (int k = 0; k < spec->noutputs && spec->outputs[k].like; k++) {
+        double squares = 0;
+        for (int64_t i = 0; i < gram_array_count(outputs[k].dtype, outputs[k].ndim, outputs[k].shape); i++)
+            squares += entry(&outputs[k], i) * entry(&outputs[k], i);
+        largest = isfinite(squares) ? fmax(largest, sqrt(squares)) : largest;
+    }
+    return spec->noutputs && spec->outputs[0].like ? 0.1 * largest + 1e-3 : 0;
+}
 
 /* One trial: the same inputs, already rounded to the kernel's type, to the kernel and to the reference. */
 static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_trial *t, result *r)
@@ -126,7 +139,7 @@ static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_tri
              gram_check_run(reference, inputs, expected, r->message, sizeof r->message) ||
              gram_check_run(kernel, inputs, got, r->message, sizeof r->message);
     for (int i = 0; i < spec->noutputs && !failed; i++) {
-        double error = gram_check_error(&got[i], &expected[i]);
+        double error = gram_check_error(&got[i], &expected[i], least_norm(expected, spec));
         if (error > r->worst || r->trials == 0) {
             r->worst = error > r->worst ? error : r->worst;
             put_sizes(r->where, sizeof r->where, spec, t);
@@ -165,7 +178,7 @@ static bool check_backend(const gram_cli *cli, const char *jit, int bits, gram_k
     const gram_spec *spec = kernel->build.spec;
     int failed = 0, ntrials = spec->nsizes > 0 ? NTRIALS : 3;
     for (int i = 0; i < ntrials && !failed; i++) {
-        gram_trial t;
+        gram_trial t = {0};
         trial_sizes(spec, i, &t);
         failed = run_trial(kernel, reference, &t, &r);
         if (failed)
@@ -213,16 +226,33 @@ static void print_unchecked(const gram_kernel *reference, const char *jit)
         puts("reference  f64  the spec declares no symmetry: there is nothing to check");
 }
 
+/* The derivative against differences; true where none is asked for. */
+static bool check_slopes(const gram_cli *cli, gram_kernel *derivative)
+{
+    gram_cli plain = *cli;
+    int status;
+    plain.load.nderivatives = 0;
+    gram_kernel *kernel = cli->load.nderivatives > 0 ? load_double(&plain, "reference", &status) : NULL;
+    bool ok = !kernel || gram_check_slopes(kernel, derivative, cli->derivative.forward);
+    gram_free(kernel);
+    return ok;
+}
+
 int gram_cmd_check(const gram_cli *cli)
 {
     int status;
+    if (!cli->spec && (cli->load.nderivatives == 0 || cli->derivative.forward))
+        return gram_usage(cli, "which spec? gram check SPEC; or gram check --grad, for the operations");
+    if (!cli->spec)
+        return gram_check_operations() ? GRAM_EXIT_OK : GRAM_EXIT_FAULT;
     if (cli->nfields > 0)
         return gram_usage(cli, "it chooses the sizes itself: no %s=%s", cli->fields[0].name, cli->fields[0].value);
     gram_kernel *reference = load_double(cli, "reference", &status);
     if (!reference)
         return status;
     print_unchecked(reference, cli->load.jit);
-    bool ok = check_backends(cli, reference);
+    bool ok = check_slopes(cli, reference);
+    ok &= check_backends(cli, reference);
     ok &= gram_check_symmetries(reference, "reference");
     for (int i = 0; i < NBACKENDS; i++) {
         gram_kernel *kernel = ok && is_wanted(cli, backends[i]) ? load_double(cli, backends[i], &status) : NULL;

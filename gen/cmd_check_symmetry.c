@@ -16,7 +16,7 @@ typedef struct symmetry {
     const char *name;
     int n;
     const char **inputs;
-    char letter;    /* the axis of the inputs that it acts on */
+    char letter; /* the axis of the inputs that it acts on */
 } symmetry;
 
 /* Acts on one axis of a dense double array: out[.., k, ..] = sum_p by[k * length + p] in[.., p, ..]. */
@@ -135,7 +135,7 @@ static int compare(gram_kernel *kernel, const symmetry *s, const gram_trial *t, 
     for (int i = 0; i < spec->noutputs && !failed; i++) {
         gram_axes axes = gram_output_axes(&spec->outputs[i]);
         act_on_axes(s, &axes, dim, &before[i], by, column);
-        *worst = fmax(*worst, gram_check_error(&after[i], &before[i]));
+        *worst = fmax(*worst, gram_check_error(&after[i], &before[i], 0));
     }
     gram_check_free(inputs, spec->ninputs);
     gram_check_free(before, spec->noutputs);

@@ -9,7 +9,10 @@
  *     lift           flow / base
  *     outflow[g]     what a query in g gives to other groups, of 1, in the mean
  *     span           the flow of layers 0 .. l together, the product of the (A + I) / 2 (Abnar and Zuidema,
- *                    "Quantifying attention flow in transformers", 2020) */
+ *                    "Quantifying attention flow in transformers", 2020)
+ *
+ * For masked feature regression, --mask T:M picks what has to be hidden with token T, as it would give T away: the M
+ * tokens of its group with the largest (A + A') / 2 to it. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +26,7 @@ enum { MOST_GROUPS = 256 };
 
 /* The tokens' groups: member[t] is a place in label, or -1 where t has none. */
 typedef struct groups {
-    int64_t n;               /* tokens */
+    int64_t n; /* tokens */
     int *member;
     int count;
     int64_t label[MOST_GROUPS], tokens[MOST_GROUPS];
@@ -35,7 +38,9 @@ typedef struct measure {
     int count;
     double base;
     double *flow, *span, *outflow, *matrix;
-    double *mean, *rollout, *product;        /* n x n */
+    double *mean, *rollout, *product; /* n x n */
+    int64_t token, hidden;            /* --mask; hidden 0: not asked for */
+    int64_t *masked;                  /* layers x hidden, nearest first; -1: the group has no more */
 } measure;
 
 /* ---- groups ---- */
@@ -139,6 +144,25 @@ static double uniform(const groups *g)
     return 1 - within / (n * n);
 }
 
+/* The tokens to hide with m->token, nearest first. */
+static void hide(const measure *m, const groups *g, int64_t *masked)
+{
+    for (int64_t k = 0; k < m->hidden; k++) {
+        double most = -1;
+        masked[k] = -1;
+        for (int64_t t = 0; t < g->n; t++) {
+            double near = (m->mean[t * g->n + m->token] + m->mean[m->token * g->n + t]) / 2;
+            bool taken = t == m->token || g->member[t] != g->member[m->token];
+            for (int64_t before = 0; before < k; before++)
+                taken |= masked[before] == t;
+            if (!taken && near > most) {
+                most = near;
+                masked[k] = t;
+            }
+        }
+    }
+}
+
 static void average_heads(const gram_attention *a, int64_t layer, double *mean)
 {
     const int64_t entries = a->queries * a->keys;
@@ -173,6 +197,7 @@ static void measure_layers(measure *m, const groups *g, const gram_attention *a)
     m->base = uniform(g);
     for (int64_t l = 0; l < m->layers; l++) {
         average_heads(a, l, m->mean);
+        hide(m, g, m->masked + l * m->hidden);
         roll(m, g->n, l == 0);
         m->span[l] = shares(g, m->rollout, m->matrix + l * G * G);
         m->flow[l] = shares(g, m->mean, m->matrix + l * G * G);
@@ -214,6 +239,16 @@ static void print_values(const char *name, const double *values, double by, int6
     putchar(']');
 }
 
+/* "[3, 1]" */
+static void print_masked(const measure *m, int64_t layer)
+{
+    const int64_t *masked = m->masked + layer * m->hidden;
+    putchar('[');
+    for (int64_t k = 0; k < m->hidden && masked[k] >= 0; k++)
+        printf("%s%" PRId64, k > 0 ? ", " : "", masked[k]);
+    putchar(']');
+}
+
 static void print_json(const measure *m, const groups *g)
 {
     putchar('{');
@@ -229,7 +264,11 @@ static void print_json(const measure *m, const groups *g)
     print_rows(m->outflow, m->layers, m->count);
     print_values("span", m->span, 1, m->layers);
     print_values("span_lift", m->span, m->base, m->layers);
-    fputs(", \"groups\": [", stdout);
+    for (int64_t l = 0; l < m->layers && m->hidden > 0; l++) {
+        fputs(l > 0 ? ", " : ", \"masked\": [", stdout);
+        print_masked(m, l);
+    }
+    fputs(m->hidden > 0 ? "], \"groups\": [" : ", \"groups\": [", stdout);
     for (int k = 0; k < g->count; k++)
         printf("%s%" PRId64, k > 0 ? ", " : "", g->label[k]);
     puts("]}");
@@ -247,6 +286,10 @@ static void print_text(const measure *m, const groups *g, const char *layer)
                m->span[l] / m->base);
         for (int k = 0; k < g->count; k++)
             printf(" %.4f", m->outflow[l * m->count + k]);
+        if (m->hidden > 0) {
+            printf("   mask %" PRId64 " with ", m->token);
+            print_masked(m, l);
+        }
         putchar('\n');
     }
 }
@@ -265,13 +308,34 @@ static int check(const gram_cli *cli, const gram_attention *a)
     return wrong ? GRAM_EXIT_FAULT : GRAM_EXIT_OK;
 }
 
+/* --mask 3:5 */
+static int take_mask(const gram_cli *cli, const groups *g, measure *m)
+{
+    const char *colon = cli->mask ? strchr(cli->mask, ':') : NULL;
+    char token[24] = "";
+    if (!cli->mask)
+        return GRAM_EXIT_OK;
+    if (colon)
+        snprintf(token, sizeof token, "%.*s", (int)(colon - cli->mask), cli->mask);
+    m->token = gram_cli_number(token);
+    m->hidden = colon ? gram_cli_number(colon + 1) : 0;
+    if (m->token < 0 || m->token >= g->n || m->hidden < 1 || m->hidden >= g->n)
+        return gram_usage(cli, "--mask wants TOKEN:COUNT within %" PRId64 " tokens, not '%s'", g->n, cli->mask);
+    return GRAM_EXIT_OK;
+}
+
 static int run(const gram_cli *cli, const gram_attention *a, const groups *g)
 {
     const size_t L = (size_t)a->outer, G = (size_t)g->count, n = (size_t)g->n;
     double *room = calloc(L * (2 + G + G * G) + 3 * n * n, sizeof *room);
     measure m = {.layers = a->outer, .count = g->count, .flow = room};
-    if (!room)
-        return gram_fault("error: out of memory");
+    int status = take_mask(cli, g, &m);
+    m.masked = calloc(L * (size_t)m.hidden + 1, sizeof *m.masked);
+    if (status != GRAM_EXIT_OK || !room || !m.masked) {
+        free(room);
+        free(m.masked);
+        return status != GRAM_EXIT_OK ? status : gram_fault("error: out of memory");
+    }
     m.span = m.flow + L;
     m.outflow = m.span + L;
     m.matrix = m.outflow + L * G;
@@ -284,6 +348,7 @@ static int run(const gram_cli *cli, const gram_attention *a, const groups *g)
     else
         print_text(&m, g, a->outer_name ? a->outer_name : "layer");
     free(room);
+    free(m.masked);
     return GRAM_EXIT_OK;
 }
 

@@ -20,12 +20,12 @@ typedef struct known_size {
 typedef struct job {
     const gram_cli *cli;
     gram_kernel *kernel;
-    known_size batch;            /* --random: without a value, what is made up has no batch axis */
+    known_size batch; /* --random: without a value, what is made up has no batch axis */
     known_size sizes[GRAM_SIZES];
     int n;
     gram_argument *arguments;
     gram_array *arrays;
-    gram_tensors **files;        /* open files of tensors: one for each argument at most, and --weights */
+    gram_tensors **files; /* open files of tensors: one for each argument at most, and --weights */
     int nfiles;
     char message[GRAM_MESSAGE_SIZE];
 } job;
@@ -330,7 +330,7 @@ static int run_job(job *j)
     return GRAM_EXIT_OK;
 }
 
-int gram_cmd_run(const gram_cli *cli)
+static int run_kernel(const gram_cli *cli)
 {
     const gram_port *inputs, *outputs;
     int status;
@@ -351,4 +351,41 @@ int gram_cmd_run(const gram_cli *cli)
     free(j.files);
     gram_free(j.kernel);
     return status;
+}
+
+/* The inputs X that a field dX names, in forward mode tX: 0, or the status of what went wrong. */
+static int named_inputs(const gram_cli *cli, const char **names, int *n)
+{
+    const gram_port *inputs;
+    gram_cli plain = *cli;
+    int status;
+    plain.load.nderivatives = 0;
+    gram_kernel *kernel = gram_cli_load(&plain, "reference", &status);
+    for (int i = 0; i < cli->nfields && kernel; i++) {
+        const char *field = cli->fields[i].name;
+        for (int k = 0; k < gram_inputs(kernel, &inputs); k++)
+            if (field[0] == (cli->derivative.forward ? 't' : 'd') && strcmp(field + 1, inputs[k].name) == 0)
+                names[(*n)++] = field + 1;
+    }
+    gram_free(kernel);
+    return status;
+}
+
+/* The derivative by the inputs that the fields name: others need not have one. */
+static int run_derivative(const gram_cli *cli)
+{
+    gram_cli derived = *cli;
+    gram_derivative by = cli->derivative;
+    const char **names = calloc((size_t)cli->nfields + 1, sizeof *names);
+    int status = names ? named_inputs(cli, names, &by.n) : gram_fault("error: out of memory");
+    by.names = names;
+    derived.load.derivatives = &by;
+    status = status == 0 ? run_kernel(&derived) : status;
+    free(names);
+    return status;
+}
+
+int gram_cmd_run(const gram_cli *cli)
+{
+    return cli->load.nderivatives > 0 ? run_derivative(cli) : run_kernel(cli);
 }

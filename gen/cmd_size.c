@@ -161,17 +161,42 @@ static int read_model(const gram_cli *cli, model *m)
         return status;
     const gram_spec *spec = kernel->build.spec;
     int depth = depth_of(spec);
-    *m = (model){.name = cli->spec, .params = cli->params > 0 ? cli->params : count_parameters(spec),
+    *m = (model){.name = cli->spec,
+                 .params = cli->params > 0 ? cli->params : count_parameters(spec),
                  .shape = {depth, width_of(spec)}};
     gram_free(kernel);
-    const char *lacks = depth < 0              ? "out of memory"
-                        : depth == 0           ? "it has no layer of attention: no product sums over tokens"
-                        : m->shape.width == 0  ? "its width is not known: no tokens of a fixed size"
-                        : m->params == 0       ? "it has no weights to count: --params gives their number"
-                                               : NULL;
+    const char *lacks = depth < 0             ? "out of memory"
+                        : depth == 0          ? "it has no layer of attention: no product sums over tokens"
+                        : m->shape.width == 0 ? "its width is not known: no tokens of a fixed size"
+                        : m->params == 0      ? "it has no weights to count: --params gives their number"
+                                              : NULL;
     if (lacks)
         fprintf(stderr, "error: %s: %s\n", cli->spec, lacks);
     return lacks ? GRAM_EXIT_FAULT : GRAM_EXIT_OK;
+}
+
+/* ---- a shape from the command line ---- */
+
+/* depth=96 width=12288, with 12 depth width^2 parameters where --params does not say. */
+static int take_shape(const gram_cli *cli, model *m)
+{
+    for (int i = 0; i < cli->nfields; i++) {
+        const gram_field *field = &cli->fields[i];
+        double *place = strcmp(field->name, "depth") == 0   ? &m->shape.depth
+                        : strcmp(field->name, "width") == 0 ? &m->shape.width
+                                                            : NULL;
+        int64_t value = gram_cli_number(field->value);
+        if (!place || cli->spec)
+            return gram_usage(cli, "it takes no %s=%s", field->name, field->value);
+        if (value < 1 || value > 1000000000)
+            return gram_usage(cli, "%s=%s is not a size", field->name, field->value);
+        *place = (double)value;
+    }
+    if (m->shape.depth == 0 || m->shape.width == 0)
+        return gram_usage(cli, "depth=... and width=..., both of them");
+    m->name = "this shape";
+    m->params = cli->params > 0 ? cli->params : 12 * m->shape.depth * m->shape.width * m->shape.width;
+    return 0;
 }
 
 /* ---- printing ---- */
@@ -235,17 +260,16 @@ static void print_json(double params, shape s, const model *m, shape best)
 int gram_cmd_size(const gram_cli *cli)
 {
     model m = {.params = cli->params};
-    if (cli->nfields > 0)
-        return gram_usage(cli, "it takes no %s=%s", cli->fields[0].name, cli->fields[0].value);
-    if (!cli->spec && !(cli->params > 0))
-        return gram_usage(cli, "of what? gram size --params 175e9, or gram size SPEC");
-    int status = cli->spec ? read_model(cli, &m) : GRAM_EXIT_OK;
+    const bool judged = cli->spec || cli->nfields > 0;
+    if (!judged && !(cli->params > 0))
+        return gram_usage(cli, "of what? --params 175e9, a spec, or depth=96 width=12288");
+    int status = cli->nfields > 0 ? take_shape(cli, &m) : cli->spec ? read_model(cli, &m) : GRAM_EXIT_OK;
     if (status != GRAM_EXIT_OK)
         return status;
     shape best = transition(m.params);
     if (cli->json)
-        print_json(m.params, cli->spec ? m.shape : best, cli->spec ? &m : NULL, best);
-    else if (cli->spec)
+        print_json(m.params, judged ? m.shape : best, judged ? &m : NULL, best);
+    else if (judged)
         print_model(&m, best);
     else
         print_budget(m.params, best);

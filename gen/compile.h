@@ -19,10 +19,10 @@ typedef struct gram_build {
     gram_request request;
     gram_jit jit;
     gram_cc_options cc;
-    gram_spec *spec;             /* as traced */
-    struct gram_plan *plan;      /* NULL until it is needed */
-    gram_module *module;         /* NULL for the reference */
-    bool compiling;              /* a failure now is the back end's, not the spec's */
+    gram_spec *spec;        /* as traced */
+    struct gram_plan *plan; /* NULL until it is needed */
+    gram_module *module;    /* NULL for the reference */
+    bool compiling;         /* a failure now is the back end's, not the spec's */
     gram_times times;
 } gram_build;
 
@@ -38,12 +38,12 @@ typedef size_t gram_workspace_function(const void *args, int threads);
 typedef int gram_kernel_function(const void *args, void *workspace, const gram_team *team);
 
 struct gram_kernel {
-    gram_ctx *ctx;               /* not touched by runs */
-    pthread_mutex_t lock;        /* of ctx, when texts are made after loading */
+    gram_ctx *ctx;        /* not touched by runs */
+    pthread_mutex_t lock; /* of ctx, when texts are made after loading */
     gram_build build;
     gram_layout layout;
     gram_port *inputs, *outputs;
-    gram_workspace_function *workspace;    /* NULL for the reference */
+    gram_workspace_function *workspace; /* NULL for the reference */
     gram_kernel_function *run;
     int threads;                 /* as asked for: 0 is one for each CPU */
     gram_pool *pool;             /* NULL: one thread */
@@ -52,18 +52,18 @@ struct gram_kernel {
 };
 
 /* api.c: a kernel of its own, whatever options->store says; freed with gram_kernel_free. */
-gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options,
-                             gram_kernel **kernel, char *message, size_t size);
+gram_status gram_kernel_make(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                             char *message, size_t size);
 void gram_kernel_free(gram_kernel *kernel);
 /* A kernel that nobody uses gives up its threads and workspace, and gets threads again: 0, or -1 when out of memory. */
 void gram_kernel_rest(gram_kernel *kernel);
 int gram_kernel_wake(gram_kernel *kernel);
 
 /* store.c: a kernel from the options' store, and a share of it given back. */
-gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options,
-                            gram_kernel **kernel, char *message, size_t size);
+gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                            char *message, size_t size);
 void gram_store_return(gram_kernel *kernel);
-gram_store *gram_store_of(const gram_kernel *kernel);    /* NULL: it is in none */
+gram_store *gram_store_of(const gram_kernel *kernel); /* NULL: it is in none */
 
 /* run.c: finds the compiled functions; frees the kept workspace. */
 void gram_run_prepare(gram_ctx *ctx, gram_kernel *kernel);

@@ -16,7 +16,8 @@
 #include "wrap.h"
 
 extern const char gram_template_pack[], gram_template_block[], gram_template_map[], gram_template_stream[],
-    gram_template_scatter[], gram_template_items[],    gram_template_whole[], gram_template_codes[], gram_template_args[], gram_template_declare[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+    gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_codes[], gram_template_args[],
+    gram_template_declare[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
 typedef struct emitter {
     gram_ctx *ctx;
@@ -138,8 +139,7 @@ static int add_stores(emitter *e, const gram_step *step)
     for (int k = 0; k < step->nstores; k++) {
         const gram_store_plan *store = &step->stores[k];
         const gram_buffer *b = &e->plan->buffers[store->buffer];
-        gram_lines lines =
-            gram_print_program(e->ctx, e->plan, step, &store->program, store->root, store->mask, e->tcc);
+        gram_lines lines = gram_print_program(e->ctx, e->plan, step, &store->program, store->root, store->mask, e->tcc);
         gram_template_begin(e->L, NULL);
         set_lines(e, &lines);
         set(e, "out", b->name);
@@ -262,7 +262,8 @@ static const char *what(emitter *e, const gram_step *step)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < step->nstores; k++) {
         const gram_buffer *b = &e->plan->buffers[step->stores[k].buffer];
-        const gram_node *node = step->nstores == 1 && step->what && !step->nsums && !step->nstats ? step->what : b->node;
+        const gram_node *node =
+            step->nstores == 1 && step->what && !step->nsums && !step->nstats ? step->what : b->node;
         gram_put(&text, "%s%s = %s", k ? "; " : "", b->name, node ? gram_node_text(e->ctx, node) : "...");
     }
     return text.data;
@@ -272,7 +273,9 @@ static const char *why(emitter *e, const gram_step *step)
 {
     const char *shape = gram_shape_text(e->ctx, step->what);
     if (step->softmax)
-        return gram_format(e->ctx, " * The scores (%s) are made a tile at a time, with a running maximum and sum, and not kept.", shape);
+        return gram_format(
+            e->ctx, " * The scores (%s) are made a tile at a time, with a running maximum and sum, and not kept.",
+            shape);
     return gram_format(e->ctx, " * The coefficients (%s) are made a tile at a time and not kept.", shape);
 }
 
@@ -328,9 +331,13 @@ static const char *add_whole(emitter *e, const gram_step *step)
         gram_op op;
         const char *call, *room; /* r, c: the sizes of the operand */
     } calls[] = {
-        {GRAM_OP_INVERSE, "gram_whole_inverse(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)", "2 * %s * %s"},
-        {GRAM_OP_EXPM, "gram_whole_expm(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)", "3 * %s * %s"},
-        {GRAM_OP_CUMSUM, "gram_whole_cumsum(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, scratch)", "%s"},
+        {GRAM_OP_INVERSE,
+         "gram_whole_inverse(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
+         "2 * %s * %s"},
+        {GRAM_OP_EXPM, "gram_whole_expm(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
+         "3 * %s * %s"},
+        {GRAM_OP_CUMSUM,
+         "gram_whole_cumsum(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, scratch)", "%s"},
         {GRAM_OP_THRESHOLD, NULL, NULL},
     };
     const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
@@ -344,7 +351,8 @@ static const char *add_whole(emitter *e, const gram_step *step)
         }
     gram_template_set_flag(e->L, "threshold", 0);
     if (node->op == GRAM_OP_THRESHOLD) {
-        call = gram_format(e->ctx, "gram_whole_threshold(to, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, %s_%s_f)",
+        call = gram_format(e->ctx,
+                           "gram_whole_threshold(to, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, %s_%s_f)",
                            out->name, in->name, in->name, rows, cols, e->spec->name, step->name);
         set(e, "threshold", node->fn);
         set(e, "threshold_of_v", gram_format(e->ctx, "gram_v_%s(v)", node->fn));
@@ -410,12 +418,15 @@ static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b
 
 static const char *place_given(emitter *e, const gram_buffer *b, const char *name, const gram_axes *axes)
 {
-    const char *type = b->type == GRAM_INT ? "gram_ids" : "gram_tensor", *f = b->type == GRAM_INT ? "gram_ids_strided" : "gram_strided";
+    const char *type = b->type == GRAM_INT ? "gram_ids" : "gram_tensor",
+               *f = b->type == GRAM_INT ? "gram_ids_strided" : "gram_strided";
     const char *strides = dense(e, axes, b);
     if (gram_axes_strided(axes))
-        return gram_format(e->ctx, "job->%s = %s(args->%s, args->%s_stride, (%s)%s);", b->name, f, name, name, type, strides);
+        return gram_format(e->ctx, "job->%s = %s(args->%s, args->%s_stride, (%s)%s);", b->name, f, name, name, type,
+                           strides);
     const char *cast = b->type == GRAM_INT ? "" : "(gram_real *)";
-    return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast, name);
+    return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast,
+                       name);
 }
 
 static const char *work_size(emitter *e, const gram_buffer *b)
@@ -426,12 +437,15 @@ static const char *work_size(emitter *e, const gram_buffer *b)
 
 static const char *place_work(emitter *e, const gram_buffer *b)
 {
-    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols), *heads = gram_format(e->ctx, "%d", b->heads ? b->heads : 1);
+    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols),
+               *heads = gram_format(e->ctx, "%d", b->heads ? b->heads : 1);
     const char *place = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", work_size(e, b));
     const char *batch = b->batched ? gram_format(e->ctx, "%s * %s * %s", heads, rows, cols) : "0";
     if (b->flat)
-        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s * %s};", b->name, place, batch, rows, heads, rows);
-    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols, rows);
+        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s * %s};", b->name, place, batch, rows,
+                           heads, rows);
+    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
+                       rows);
 }
 
 static const char *place_view(emitter *e, const gram_buffer *b)
@@ -459,8 +473,8 @@ static const char *place_output(emitter *e, int buffer)
     const char *given = place_given(e, b, e->spec->outputs[b->index].name, &axes);
     if (!is_read(e->plan, buffer))
         return given;
-    return gram_format(e->ctx, "%s\nif (!args->%s) { /* others need it */\n    %s\n}", given, e->spec->outputs[b->index].name,
-                       place_work(e, b));
+    return gram_format(e->ctx, "%s\nif (!args->%s) { /* others need it */\n    %s\n}", given,
+                       e->spec->outputs[b->index].name, place_work(e, b));
 }
 
 static void add_tensor(emitter *e, const char *name, const char *type, const char *place)
@@ -481,7 +495,8 @@ static void add_pack_tensor(emitter *e, const gram_pack *pack)
     const char *heads = gram_format(e->ctx, "%d", b->heads ? b->heads : 1), *name = pack_name(e, pack);
     const char *col = pack->panels ? inner : gram_format(e->ctx, "GRAM_PADDED(%s)", inner);
     add_tensor(e, name, "gram_tensor",
-               gram_format(e->ctx, "job->%s = (gram_tensor){gram_carve(workspace, &used, %s%s * %s), %s%s%s, %s, 1, %s};", name,
+               gram_format(e->ctx,
+                           "job->%s = (gram_tensor){gram_carve(workspace, &used, %s%s * %s), %s%s%s, %s, 1, %s};", name,
                            b->batched ? "job->batch * " : "", heads, head, b->batched ? heads : "0",
                            b->batched ? " * " : "", b->batched ? head : "", head, col));
 }
@@ -512,7 +527,9 @@ static void add_tensors(emitter *e)
             gram_axes axes = gram_input_axes(e->spec->inputs[b->index]);
             place = place_given(e, b, b->name, &axes);
             if (e->spec->inputs[b->index]->optional)
-                place = gram_format(e->ctx, "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = gram_carve_zeros(workspace, &used, %s);\n}",
+                place = gram_format(e->ctx,
+                                    "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = "
+                                    "gram_carve_zeros(workspace, &used, %s);\n}",
                                     place, b->name, b->name, work_size(e, b));
         } else if (b->storage == GRAM_AT_OUTPUT) {
             place = place_output(e, k);
@@ -607,7 +624,8 @@ static void add_phases(emitter *e)
         const gram_phase *phase = &e->plan->order[k];
         gram_template_begin(e->L, NULL);
         if (phase->pack >= 0)
-            set(e, "name", gram_format(e->ctx, "%s_pack_%s", e->spec->name, pack_name(e, &e->plan->packs[phase->pack])));
+            set(e, "name",
+                gram_format(e->ctx, "%s_pack_%s", e->spec->name, pack_name(e, &e->plan->packs[phase->pack])));
         else
             set(e, "name", gram_format(e->ctx, "%s_%s", e->spec->name, e->plan->steps[phase->step]->name));
         gram_template_end(e->L);
@@ -710,14 +728,17 @@ static const char *jit_text(emitter *e, const kernel *k)
     const char *codes = gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in");
     start_kernel(e, k);
     const char *args = gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"), *body = kernel_body(e);
-    return gram_format(e->ctx, "%s%s%s%s%s", prelude, gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
+    return gram_format(e->ctx, "%s%s%s%s%s", prelude,
+                       gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
 }
 
 static const char *file_text(emitter *e, const kernel *kernels, int n)
 {
     set(e, "header", header(e, kernels, n));
-    const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in"), *body = all_bodies(e, kernels, n);
-    return gram_format(e->ctx, "%s%s%s", top, gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
+    const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in"),
+               *body = all_bodies(e, kernels, n);
+    return gram_format(e->ctx, "%s%s%s", top,
+                       gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
 }
 
 static const char *whole(emitter *e, gram_target target, const kernel *kernels, int n)

@@ -9,6 +9,7 @@
 
 #include "derive.h"
 #include "grad.h"
+#include "layout.h"
 
 typedef struct reverse {
     gram_ctx *ctx;
@@ -70,6 +71,20 @@ static gram_node *head_at(reverse *r, gram_node *a, int head)
 {
     gram_node like = {.index = head};
     return gram_node_make(r->ctx, r->loc, GRAM_OP_HEAD_AT, 1, &a, &like);
+}
+
+/* What is the same for every head, or item, as a node that has them all. */
+static gram_node *repeated(reverse *r, gram_node *g, int heads, bool batched)
+{
+    gram_node head = {.heads = heads, .type = GRAM_INT}, item = {.batched = true, .type = GRAM_INT};
+    head.rows = head.cols = item.rows = item.cols = gram_dim_number(1);
+    if (g->heads != heads)
+        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
+               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_HEAD, 0, NULL, &head))));
+    if (batched && !g->batched)
+        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
+               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_BATCH, 0, NULL, &item))));
+    return g;
 }
 
 /* Dropped entries as zeros: read by index, a dropped entry is 0. */
@@ -333,6 +348,11 @@ static void concat_heads(reverse *r, gram_node *node, gram_node *g)
     collect(r, node->args[0], gram_node_make(r->ctx, r->loc, GRAM_OP_SPLIT_HEADS, 1, &g, &like));
 }
 
+static void sum_heads(reverse *r, gram_node *node, gram_node *g)
+{
+    collect(r, node->args[0], repeated(r, g, node->args[0]->heads, false));
+}
+
 typedef void (*gram_backward)(reverse *r, gram_node *node, gram_node *g);
 static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_EXPAND] = pass,
@@ -359,7 +379,7 @@ static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_STACK_HEADS] = stack_heads,
     [GRAM_OP_SPLIT_HEADS] = split_heads,
     [GRAM_OP_CONCAT_HEADS] = concat_heads,
-    [GRAM_OP_SUM_HEADS] = pass,
+    [GRAM_OP_SUM_HEADS] = sum_heads,
 };
 
 /* --- the pass ------------------------------------------------------------------------------------------------------ */
@@ -374,59 +394,93 @@ static void visit(reverse *r, gram_node *node, char *seen)
     r->live[r->nlive++] = node;
 }
 
-static gram_input *add_input(gram_ctx *ctx, gram_spec *out, gram_input input)
+/* Names of inputs and outputs share one space. */
+static void check_free(const reverse *r, const gram_spec *out, const char *name)
 {
-    gram_input *own = gram_alloc(ctx, sizeof *own);
-    *own = input;
-    own->index = out->ninputs;
-    return out->inputs[out->ninputs++] = own;
+    bool taken = false;
+    for (int k = 0; k < out->ninputs; k++)
+        taken = taken || !strcmp(out->inputs[k]->name, name);
+    for (int k = 0; k < out->nsizes; k++)
+        taken = taken || !strcmp(out->sizes[k], name);
+    for (int k = 0; k < out->noutputs; k++)
+        taken = taken || !strcmp(out->outputs[k].name, name);
+    if (taken)
+        gram_fail(r->ctx, (gram_loc){0}, "the gradient of %s: the name %s is taken", r->spec->name, name);
 }
 
-/* The input dO of an output O: an array like O's. A row is declared as a column and turned, for so vectors lie. */
+/* The declaration of dO for an output O: an array like O's. A row is declared as a column and turned, for so vectors lie;
+ * a gradient lies as its input. */
+static gram_input declaration(reverse *r, const gram_output *output)
+{
+    const gram_node *node = output->node;
+    bool row = gram_dim_is(node->rows, 1), column = gram_dim_is(node->cols, 1);
+    gram_input in = {.kind = row && column ? GRAM_SCALAR : row || column ? GRAM_VECTOR : GRAM_TOKENS, .heads = node->heads,
+                     .rows = column ? node->rows : row ? node->cols : node->rows, .batched = node->batched};
+    in.cols = row || column ? gram_dim_number(1) : node->cols;
+    if (output->like)
+        in = *output->like;
+    else if (in.kind == GRAM_TOKENS && gram_is_weights(node))
+        in.kind = GRAM_MATRIX;
+    in.name = gram_format(r->ctx, "d%s", output->name);
+    in.loc = node->loc;
+    in.optional = true;
+    in.key = NULL;
+    return in;
+}
+
+static gram_node *add_input(reverse *r, gram_spec *out, gram_input input)
+{
+    gram_input *own = gram_alloc(r->ctx, sizeof *own);
+    check_free(r, out, input.name);
+    *own = input;
+    own->index = out->ninputs;
+    out->inputs[out->ninputs++] = own;
+    gram_node leaf = {.input = own, .type = GRAM_REAL, .rows = own->rows, .cols = own->cols, .heads = own->heads,
+                      .batched = own->batched};
+    return gram_node_make(r->ctx, r->loc, GRAM_OP_INPUT, 0, NULL, &leaf);
+}
+
 static gram_node *output_gradient(reverse *r, gram_spec *out, const gram_output *output)
 {
     const gram_node *node = output->node;
-    bool row = gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
-    bool vector = row || gram_dim_is(node->cols, 1);
-    gram_input like = {.name = gram_format(r->ctx, "d%s", output->name), .kind = vector ? GRAM_VECTOR : GRAM_TOKENS,
-                       .rows = row ? node->cols : node->rows, .cols = row ? node->rows : node->cols,
-                       .heads = node->heads, .batched = node->batched, .loc = node->loc, .optional = true};
-    if (vector && gram_dim_is(node->rows, 1) && gram_dim_is(node->cols, 1))
-        like.kind = GRAM_SCALAR;
-    if (!vector && !node->batched)
-        like.kind = GRAM_MATRIX;
-    gram_node leaf = {.input = add_input(r->ctx, out, like), .type = GRAM_REAL, .rows = like.rows, .cols = like.cols,
-                      .heads = like.heads, .batched = like.batched};
-    gram_node *g = gram_node_make(r->ctx, r->loc, GRAM_OP_INPUT, 0, NULL, &leaf);
-    g = row ? turned(r, g) : g;
+    gram_node *g = add_input(r, out, declaration(r, output));
+    g = gram_dim_equal(g->rows, node->rows) && gram_dim_equal(g->cols, node->cols) ? g : turned(r, g);
+    g = repeated(r, g, node->heads, node->batched);
     return node->keep ? bi(r, GRAM_OP_KEEP, g, node->keep) : g;
+}
+
+static bool is_integer(const gram_input *in)
+{
+    return in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
 }
 
 static const gram_input *input_named(const reverse *r, const char *name)
 {
     for (int k = 0; k < r->spec->ninputs; k++) {
         const gram_input *in = r->spec->inputs[k];
-        bool integer = in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
-        if (!strcmp(in->name, name) && integer)
+        if (!strcmp(in->name, name) && is_integer(in))
             gram_fail(r->ctx, in->loc, "the gradient by %s: integers have no derivative", name);
         if (!strcmp(in->name, name))
             return in;
     }
-    gram_fail(r->ctx, (gram_loc){r->spec->file, 0}, "the gradient by %s: it is no input of %s", name, r->spec->name);
+    gram_fail(r->ctx, (gram_loc){0}, "the gradient by %s: it is no input of %s", name, r->spec->name);
 }
 
-/* What is the same for every head, or item, as an array that has them all. */
-static gram_node *repeated(reverse *r, gram_node *g, const gram_input *in)
+/* The n inputs named; where n is 0, those that the spec names, or all that take floats. */
+static const gram_input **inputs_named(const reverse *r, int *n, const char *const *names)
 {
-    gram_node head = {.heads = in->heads, .type = GRAM_INT}, item = {.batched = true, .type = GRAM_INT};
-    head.rows = head.cols = item.rows = item.cols = gram_dim_number(1);
-    if (in->heads && g->heads != in->heads)
-        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
-               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_HEAD, 0, NULL, &head))));
-    if (in->batched && !g->batched)
-        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
-               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_BATCH, 0, NULL, &item))));
-    return g;
+    const gram_spec *spec = r->spec;
+    const gram_input **inputs = gram_alloc(r->ctx, (size_t)(*n + spec->ninputs + spec->ngrad + 1) * sizeof *inputs);
+    if (*n == 0 && spec->ngrad) {
+        *n = spec->ngrad;
+        names = spec->grad;
+    }
+    for (int k = 0; k < *n; k++)
+        inputs[k] = input_named(r, names[k]);
+    for (int k = 0; k < spec->ninputs && !names; k++)
+        if (!is_integer(spec->inputs[k]))
+            inputs[(*n)++] = spec->inputs[k];
+    return inputs;
 }
 
 static gram_node *leaf_of(reverse *r, const gram_input *in)
@@ -440,7 +494,8 @@ static gram_node *leaf_of(reverse *r, const gram_input *in)
 static void add_output(reverse *r, gram_spec *out, const gram_input *in)
 {
     gram_node *leaf = leaf_of(r, in), *g = leaf ? r->grad[leaf->id] : NULL;
-    g = repeated(r, g ? g : zeros(r, in->rows, in->cols), in);
+    check_free(r, out, gram_format(r->ctx, "d%s", in->name));
+    g = repeated(r, g ? g : zeros(r, in->rows, in->cols), in->heads, in->batched);
     out->outputs[out->noutputs++] =
         (gram_output){.name = gram_format(r->ctx, "d%s", in->name), .node = g, .like = in, .summed = g->batched && !in->batched};
 }
@@ -455,11 +510,11 @@ static void sort_outputs(gram_spec *out)
         }
 }
 
-static void mark_wanted(reverse *r, const char *const *names, int n)
+static void mark_wanted(reverse *r, const gram_input *const *by, int n)
 {
     for (int k = 0; k < n; k++)
         for (int i = 0; i < r->nlive; i++)
-            r->wanted[r->live[i]->id] |= r->live[i]->op == GRAM_OP_INPUT && r->live[i]->input == input_named(r, names[k]);
+            r->wanted[r->live[i]->id] |= r->live[i]->op == GRAM_OP_INPUT && r->live[i]->input == by[k];
     for (int i = 0; i < r->nlive; i++)
         for (int k = 0; k < r->live[i]->nargs && r->live[i]->type == GRAM_REAL; k++)
             r->wanted[r->live[i]->id] |= r->wanted[r->live[i]->args[k]->id];
@@ -479,31 +534,38 @@ static void start(reverse *r)
         visit(r, r->spec->outputs[k].node, seen);
 }
 
+/* Each node hands its gradient on, users before operands. */
+static void hand_on(reverse *r)
+{
+    for (int k = r->nlive - 1; k >= 0; k--) {
+        gram_node *node = r->live[k], *g = r->grad[node->id];
+        r->loc = node->loc;
+        if (g && node->keep && g->keep != node->keep) /* a dropped entry took no part, so it gets nothing */
+            g = bi(r, GRAM_OP_KEEP, g, node->keep);
+        if (g && node->nargs && r->wanted[node->id])
+            (gram_op_is_scalar(node->op) ? scalar : backward[node->op])(r, node, g);
+    }
+}
+
 gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char *const *names)
 {
     reverse r = {.ctx = ctx, .spec = spec};
+    const gram_input **by = inputs_named(&r, &n, n ? names : NULL);
     gram_spec *out = gram_alloc(ctx, sizeof *out);
     *out = *spec;
     out->name = gram_format(ctx, "%s_backward", spec->name);
-    out->ninputs = out->noutputs = out->ngrad = 0;
+    out->ninputs = out->noutputs = out->ngrad = out->northogonal = out->npermutation = 0;
     out->inputs = gram_alloc(ctx, (size_t)(spec->ninputs + spec->noutputs + 1) * sizeof *out->inputs);
     out->outputs = gram_alloc(ctx, (size_t)(n + 1) * sizeof *out->outputs);
     for (int k = 0; k < spec->ninputs; k++)
         out->inputs[out->ninputs++] = spec->inputs[k];
     start(&r);
-    mark_wanted(&r, names, n);
+    mark_wanted(&r, by, n);
     for (int k = 0; k < spec->noutputs; k++)
         collect(&r, spec->outputs[k].node, output_gradient(&r, out, &spec->outputs[k]));
-    for (int k = r.nlive - 1; k >= 0; k--) {
-        gram_node *node = r.live[k], *g = r.grad[node->id];
-        r.loc = node->loc;
-        if (g && node->keep && g->keep != node->keep) /* a dropped entry took no part, so it gets nothing */
-            g = bi(&r, GRAM_OP_KEEP, g, node->keep);
-        if (g && node->nargs && r.wanted[node->id])
-            (gram_op_is_scalar(node->op) ? scalar : backward[node->op])(&r, node, g);
-    }
+    hand_on(&r);
     for (int k = 0; k < n; k++)
-        add_output(&r, out, input_named(&r, names[k]));
+        add_output(&r, out, by[k]);
     sort_outputs(out);
     return out;
 }

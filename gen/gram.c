@@ -1,7 +1,7 @@
 /* gram in one screen: a spec becomes a graph, a smaller graph, a plan, C, and a kernel.
  *
  *     trace.c      the spec's Lua is run; what it computes with are symbols, and the trace is a graph (ir.h)
- *     grad.c       for a gradient: the graph's reverse mode, a graph too
+ *     grad.c       for a derivative: the graph's reverse mode, a graph too, and (tangent.c) its forward mode
  *     simplify.c   the same outputs from fewer operations: products reassociated, low rank kept
  *     plan.c       which loops compute it, over which tiles, with what hoisted and packed (plan.h)
  *     emit.c       those loops as C, from the templates in templates/
@@ -77,8 +77,10 @@ void gram_compile(gram_ctx *ctx, gram_build *build)
     double clock = 0;
     lap(&clock);
     build->spec = gram_trace(ctx, &build->request);
-    if (build->request.ngrad)
-        build->spec = gram_gradient(ctx, build->spec, build->request.ngrad, build->request.grad);
+    for (int k = 0; k < build->request.nderivatives; k++) {
+        const gram_derivative *by = &build->request.derivatives[k];
+        build->spec = (by->forward ? gram_tangent : gram_gradient)(ctx, build->spec, by->n, by->names);
+    }
     build->times.trace = lap(&clock);
     if (build->jit == GRAM_JIT_REFERENCE)
         return;

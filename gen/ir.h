@@ -43,36 +43,36 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
 /* Matrix operations. A and B are operands, r x c the result's shape; see ops.def for the scalar ones, which follow.
  *
  *   MOP(id, name)                                                                                                   */
-#define GRAM_MATRIX_OPS(MOP)                                                                                            \
-    MOP(INPUT, "input")               /* a declared array: node.input                                               */ \
-    MOP(NUMBER, "number")             /* node.number, 1 x 1, real or integer                                        */ \
-    MOP(SIZE, "size")                 /* node.dim as an integer, 1 x 1                                              */ \
-    MOP(ROW, "row")                   /* rows x 1: 0, 1, 2, ...  (i, the key)                                       */ \
-    MOP(COL, "col")                   /* 1 x cols: 0, 1, 2, ...  (j, the query)                                     */ \
-    MOP(HEAD, "head")                 /* 1 x 1, heads: the head's index                                             */ \
-    MOP(BATCH, "batch")               /* 1 x 1, batched: the item's index                                           */ \
-    MOP(EXPAND, "expand")             /* A repeated to r x c                                                        */ \
-    MOP(KEEP, "keep")                 /* A where predicate B holds, else dropped                                    */ \
-    MOP(GATHER, "gather")             /* A[B, C]: entry (row B, column C) of A, clamped into range; a dropped one is 0 */ \
-    MOP(SCATTER, "scatter")           /* r x c of zeros, to which A's entries are added at (row B, column C), clamped  */ \
-    MOP(MATMUL, "matmul")             /* A (r x k) times B (k x c)                                                  */ \
-    MOP(TRANSPOSE, "transpose")       /* c x r of A                                                                 */ \
-    MOP(SQDIST, "sqdist")             /* A (k x r), B (k x c): |a_i - b_j|^2 over columns                           */ \
-    MOP(DIST1, "dist1")               /* the same: sum_p |a_pi - b_pj|                                              */ \
-    MOP(SUM, "sum")                   /* down each column: r x c to 1 x c                                           */ \
-    MOP(MAXIMUM, "maximum")           /* down each column; -inf where nothing is left                               */ \
-    MOP(SOFTMAX, "softmax")           /* down each column; zeros where nothing is left or all is -inf               */ \
-    MOP(LOGSUMEXP, "logsumexp")       /* down each column to 1 x c; -inf likewise                                   */ \
-    MOP(THRESHOLD, "threshold")       /* A, and node.fn names f: t per column (1 x c) so that sum f(a - t) = 1      */ \
-    MOP(CUMSUM, "cumsum")             /* along the columns: entry (i, j) is the sum of A's (i, 0..j)                */ \
-    MOP(INVERSE, "inverse")           /* of a square A of number size                                               */ \
-    MOP(EXPM, "expm")                 /* the matrix exponential, likewise                                           */ \
-    MOP(IDENTITY, "identity")         /* r x r                                                                      */ \
-    MOP(DIAG, "diag")                 /* a column (r x 1) on the diagonal of r x r                                  */ \
-    MOP(HCAT, "hcat")                 /* A beside B                                                                 */ \
-    MOP(VCAT, "vcat")                 /* A over B                                                                   */ \
-    MOP(ROWS, "rows")                 /* r rows of A from node.from (a gram_dim)                                    */ \
-    MOP(HEAD_AT, "head_at")           /* A's head node.index alone; the result has no heads axis                    */ \
+#define GRAM_MATRIX_OPS(MOP) \
+    MOP(INPUT, "input")         /* a declared array: node.input                                               */ \
+    MOP(NUMBER, "number")       /* node.number, 1 x 1, real or integer                                        */ \
+    MOP(SIZE, "size")           /* node.dim as an integer, 1 x 1                                              */ \
+    MOP(ROW, "row")             /* rows x 1: 0, 1, 2, ...  (i, the key)                                       */ \
+    MOP(COL, "col")             /* 1 x cols: 0, 1, 2, ...  (j, the query)                                     */ \
+    MOP(HEAD, "head")           /* 1 x 1, heads: the head's index                                             */ \
+    MOP(BATCH, "batch")         /* 1 x 1, batched: the item's index                                           */ \
+    MOP(EXPAND, "expand")       /* A repeated to r x c                                                        */ \
+    MOP(KEEP, "keep")           /* A where predicate B holds, else dropped                                    */ \
+    MOP(GATHER, "gather")       /* A[B, C]: entry (row B, column C) of A, clamped into range; a dropped one is 0 */ \
+    MOP(SCATTER, "scatter")     /* r x c of zeros, to which A's entries are added at (row B, column C), clamped  */ \
+    MOP(MATMUL, "matmul")       /* A (r x k) times B (k x c)                                                  */ \
+    MOP(TRANSPOSE, "transpose") /* c x r of A                                                                 */ \
+    MOP(SQDIST, "sqdist")       /* A (k x r), B (k x c): |a_i - b_j|^2 over columns                           */ \
+    MOP(DIST1, "dist1")         /* the same: sum_p |a_pi - b_pj|                                              */ \
+    MOP(SUM, "sum")             /* down each column: r x c to 1 x c                                           */ \
+    MOP(MAXIMUM, "maximum")     /* down each column; -inf where nothing is left                               */ \
+    MOP(SOFTMAX, "softmax")     /* down each column; zeros where nothing is left or all is -inf               */ \
+    MOP(LOGSUMEXP, "logsumexp") /* down each column to 1 x c; -inf likewise                                   */ \
+    MOP(THRESHOLD, "threshold") /* A, and node.fn names f: t per column (1 x c) so that sum f(a - t) = 1      */ \
+    MOP(CUMSUM, "cumsum")       /* along the columns: entry (i, j) is the sum of A's (i, 0..j)                */ \
+    MOP(INVERSE, "inverse")     /* of a square A of number size                                               */ \
+    MOP(EXPM, "expm")           /* the matrix exponential, likewise                                           */ \
+    MOP(IDENTITY, "identity")   /* r x r                                                                      */ \
+    MOP(DIAG, "diag")           /* a column (r x 1) on the diagonal of r x r                                  */ \
+    MOP(HCAT, "hcat")           /* A beside B                                                                 */ \
+    MOP(VCAT, "vcat")           /* A over B                                                                   */ \
+    MOP(ROWS, "rows")           /* r rows of A from node.from (a gram_dim)                                    */ \
+    MOP(HEAD_AT, "head_at")     /* A's head node.index alone; the result has no heads axis                    */ \
     MOP(STACK_HEADS, "stack_heads")   /* operands without heads, side by side as heads                              */ \
     MOP(SPLIT_HEADS, "split_heads")   /* (H r) x c to r x c with H = node.heads                                     */ \
     MOP(CONCAT_HEADS, "concat_heads") /* r x c with H heads to (H r) x c                                            */ \
@@ -122,13 +122,13 @@ typedef struct gram_input {
     const char *name;
     gram_kind kind;
     gram_dim rows, cols;
-    int heads;         /* 0: no heads axis */
-    bool batched;      /* has a batch axis (arrays may leave out one of 1) */
-    int64_t below;     /* integers: values are in [0, below) where below > 0 */
-    const char *key;   /* the tensor's name in a weights file, or NULL */
+    int heads;       /* 0: no heads axis */
+    bool batched;    /* has a batch axis (arrays may leave out one of 1) */
+    int64_t below;   /* integers: values are in [0, below) where below > 0 */
+    const char *key; /* the tensor's name in a weights file, or NULL */
     gram_loc loc;
-    int index;         /* position among the spec's inputs */
-    bool optional;     /* NULL counts as zeros: an output's gradient */
+    int index;     /* position among the spec's inputs */
+    bool optional; /* NULL counts as zeros: an output's gradient */
 } gram_input;
 
 enum { GRAM_MOST_DEPTH = 10000 };
@@ -137,21 +137,21 @@ struct gram_node {
     gram_op op;
     gram_type type;
     gram_dim rows, cols;
-    int heads;           /* 0: the same for every head */
-    bool batched;        /* differs between batch items */
+    int heads;    /* 0: the same for every head */
+    bool batched; /* differs between batch items */
     int nargs;
     gram_node **args;
-    gram_node *keep;     /* predicate, or NULL: nothing dropped */
-    double number;       /* NUMBER */
-    gram_dim dim;        /* SIZE: the value; ROWS: the first row */
-    int index;           /* HEAD_AT */
-    const char *fn;      /* THRESHOLD */
+    gram_node *keep; /* predicate, or NULL: nothing dropped */
+    double number;   /* NUMBER */
+    gram_dim dim;    /* SIZE: the value; ROWS: the first row */
+    int index;       /* HEAD_AT */
+    const char *fn;  /* THRESHOLD */
     const gram_input *input;
-    gram_loc loc;        /* the spec line that made it */
-    bool of_matrix;      /* a declared matrix is among what it is made from */
-    int depth;           /* operations on the longest way down to a leaf; at most GRAM_MOST_DEPTH: passes may recurse */
-    int id;              /* in order of making: operands come before their users */
-    bool shared;         /* set by simplify: a product that several formulas use, computed once and not taken apart */
+    gram_loc loc;   /* the spec line that made it */
+    bool of_matrix; /* a declared matrix is among what it is made from */
+    int depth;      /* operations on the longest way down to a leaf; at most GRAM_MOST_DEPTH: passes may recurse */
+    int id;         /* in order of making: operands come before their users */
+    bool shared;    /* set by simplify: a product that several formulas use, computed once and not taken apart */
 };
 
 typedef struct gram_output {
@@ -171,21 +171,21 @@ typedef struct gram_check {
 /* A traced spec: all that later passes and the reference need. Everything lies in the context's arena. */
 typedef struct gram_spec {
     const char *name, *doc, *file;
-    const char *text;                           /* the spec's source, for its hash */
+    const char *text; /* the spec's source, for its hash */
     int nsizes;
-    const char *sizes[GRAM_SIZES];              /* runtime sizes in order of first use */
+    const char *sizes[GRAM_SIZES]; /* runtime sizes in order of first use */
     int ninputs;
-    gram_input **inputs;                        /* in order of declaration */
+    gram_input **inputs; /* in order of declaration */
     int noutputs;
-    gram_output *outputs;                       /* sorted by name */
+    gram_output *outputs; /* sorted by name */
     int nchecks, check_capacity;
     gram_check *checks;
-    double tolerance;                           /* 0: the default of the real type */
-    int northogonal, npermutation;              /* declared symmetries: inputs' names */
+    double tolerance;              /* 0: the default of the real type */
+    int northogonal, npermutation; /* declared symmetries: inputs' names */
     const char **orthogonal, **permutation;
-    int ngrad;                                  /* inputs whose gradient is asked for */
+    int ngrad; /* inputs whose gradient is asked for */
     const char **grad;
-    int nparameters_with_size;                  /* weights whose shape depends on a runtime size (finite information) */
+    int nparameters_with_size; /* weights whose shape depends on a runtime size (finite information) */
 } gram_spec;
 
 /* A node for op over args with the shape, heads and type that the operation's rule gives; an equal node made before is

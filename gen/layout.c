@@ -36,11 +36,7 @@ gram_axes gram_output_axes(const gram_output *output)
     if (output->like)
         return gram_input_axes(output->like);
     bool column = gram_dim_is(node->cols, 1), row = gram_dim_is(node->rows, 1);
-    const char *letters = column && row           ? "bh"
-                          : column                ? "bhr"
-                          : row                   ? "bhc"
-                          : gram_is_weights(node) ? "hrc"
-                                                  : "bhcr";
+    const char *letters = column && row ? "bh" : column ? "bhr" : row ? "bhc" : gram_is_weights(node) ? "hrc" : "bhcr";
     return axes_make(letters, node->batched, node->heads, node->rows, node->cols);
 }
 

@@ -10,7 +10,7 @@
 /* One axis of an array: 'b' batch, 'h' heads, 'r' the matrix's rows, 'c' its columns. */
 typedef struct gram_axis {
     char letter;
-    gram_dim size;    /* 'h': the number of heads; 'b': unused, the batch is no size of the spec */
+    gram_dim size; /* 'h': the number of heads; 'b': unused, the batch is no size of the spec */
 } gram_axis;
 
 /* The axes of an array in C order, outermost first. */
@@ -36,25 +36,25 @@ const char *gram_axes_text(gram_ctx *ctx, const gram_axes *axes);
 int64_t gram_dim_value(gram_dim dim, const int64_t *sizes);
 
 typedef enum gram_slot_kind {
-    GRAM_SLOT_INPUT,             /* const T *NAME: spec->inputs[index] */
-    GRAM_SLOT_OUTPUT,            /* T *NAME: spec->outputs[index] */
-    GRAM_SLOT_BATCH,             /* int64_t batch */
-    GRAM_SLOT_SIZE,              /* int64_t NAME: spec->sizes[index] */
-    GRAM_SLOT_INPUT_STRIDES,     /* int64_t NAME_stride[3] of spec->inputs[index]: batch, head, token, in elements */
-    GRAM_SLOT_OUTPUT_STRIDES,    /* the same of spec->outputs[index] */
+    GRAM_SLOT_INPUT,          /* const T *NAME: spec->inputs[index] */
+    GRAM_SLOT_OUTPUT,         /* T *NAME: spec->outputs[index] */
+    GRAM_SLOT_BATCH,          /* int64_t batch */
+    GRAM_SLOT_SIZE,           /* int64_t NAME: spec->sizes[index] */
+    GRAM_SLOT_INPUT_STRIDES,  /* int64_t NAME_stride[3] of spec->inputs[index]: batch, head, token, in elements */
+    GRAM_SLOT_OUTPUT_STRIDES, /* the same of spec->outputs[index] */
 } gram_slot_kind;
 
 typedef struct gram_slot {
     gram_slot_kind kind;
     int index;
-    int word;                /* where the member starts, in units of 8 bytes */
-    const char *type;        /* "const float *", "int32_t *", "int64_t" */
-    const char *name;        /* the member: "Q", "batch", "n", "Q_stride" */
+    int word;         /* where the member starts, in units of 8 bytes */
+    const char *type; /* "const float *", "int32_t *", "int64_t" */
+    const char *name; /* the member: "Q", "batch", "n", "Q_stride" */
 } gram_slot;
 
 typedef struct gram_layout {
     int nslots, nwords;
-    gram_slot *slots;        /* in the struct's order */
+    gram_slot *slots; /* in the struct's order */
 } gram_layout;
 
 /* The struct's members in order: inputs, outputs, batch, sizes, strides. real_bits is 32 or 64. */

@@ -11,8 +11,8 @@
 #include "library.h"
 #include "resolve.h"
 
-extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[], gram_text_tile_h[],
-    gram_text_whole_h[];
+extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[],
+    gram_text_tile_h[], gram_text_whole_h[];
 
 enum { MOST_CHUNKS = 512, SLOTS = 4096 };
 
@@ -75,7 +75,7 @@ static name *slot(library *lib, const char *word, size_t size)
     for (size_t k = 0; k < size; k++)
         hash = (hash ^ (unsigned char)word[k]) * 16777619u;
     name *at = &lib->names[hash % SLOTS];
-    while (at->start && (at->size != size || memcmp(at->start, word, size)))
+    while (at->start && (at->size != size || memcmp(at->start, word, size) != 0))
         at = at == lib->names + SLOTS - 1 ? lib->names : at + 1;
     return at;
 }

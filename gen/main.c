@@ -13,14 +13,14 @@ typedef enum takes { NO_SPEC, A_SPEC, MAYBE_A_SPEC } takes;
 
 typedef struct command {
     const char *name, *arguments, *help;
-    takes spec;                          /* or a matrix */
+    takes spec; /* or a matrix */
     int (*run)(const gram_cli *cli);
 } command;
 
 static const command commands[] = {
     {"run", "SPEC NAME=FILE.npy ...", "run it: inputs are read, outputs written", A_SPEC, gram_cmd_run},
     {"emit", "SPEC [-o DIR]", "write NAME.c and NAME.h, self-contained", A_SPEC, gram_cmd_emit},
-    {"check", "SPEC", "every back end against the reference; declared symmetries", A_SPEC, gram_cmd_check},
+    {"check", "SPEC", "every back end against the reference; declared symmetries", MAYBE_A_SPEC, gram_cmd_check},
     {"bench", "SPEC [n=2048 ...]", "time it, per back end", A_SPEC, gram_cmd_bench},
     {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, how, and at what cost", A_SPEC, gram_cmd_show},
     {"list", "", "the specs that come with gram", NO_SPEC, gram_cmd_list},
@@ -53,8 +53,9 @@ static int take_jit(gram_cli *cli, const char *value)
         if (strcmp(names[i], value) == 0)
             cli->load.jit = names[i];
     }
-    return cli->load.jit ? 0 : gram_usage(cli, "--jit is tcc, cc%s reference%s, not '%s'", several ? "," : " or",
-                                          several ? " or all" : "", value);
+    return cli->load.jit ? 0
+                         : gram_usage(cli, "--jit is tcc, cc%s reference%s, not '%s'", several ? "," : " or",
+                                      several ? " or all" : "", value);
 }
 
 static int take_cc(gram_cli *cli, const char *value)
@@ -105,6 +106,22 @@ static int take_json(gram_cli *cli, const char *value)
     (void)value;
     cli->json = true;
     return 0;
+}
+
+static int take_grad(gram_cli *cli, const char *value)
+{
+    (void)value;
+    if (cli->load.nderivatives > 0)
+        return gram_usage(cli, "one derivative at a time: --grad or --jvp");
+    cli->load.nderivatives = 1;
+    cli->load.derivatives = &cli->derivative;
+    return 0;
+}
+
+static int take_jvp(gram_cli *cli, const char *value)
+{
+    cli->derivative.forward = 1;
+    return take_grad(cli, value);
 }
 
 static int take_output(gram_cli *cli, const char *value)
@@ -171,6 +188,12 @@ static int take_groups(gram_cli *cli, const char *value)
     return 0;
 }
 
+static int take_mask(gram_cli *cli, const char *value)
+{
+    cli->mask = value;
+    return 0;
+}
+
 static int take_name(gram_cli *cli, const char *value)
 {
     cli->name = value;
@@ -185,12 +208,13 @@ static int take_dot(gram_cli *cli, const char *value)
 }
 
 typedef struct option {
-    const char *name, *value;            /* value NULL: a flag */
+    const char *name, *value; /* value NULL: a flag */
     const char *help;
     int (*take)(gram_cli *cli, const char *value);
-    const char *only;                    /* the commands that have it, "run, causal"; NULL: all */
+    const char *only; /* the commands that have it, "run, causal"; NULL: all */
 } option;
 
+static const char derived[] = "run, emit, check, bench, show";
 static const option options[] = {
     {"--set", "NAME=VALUE", "the value of an option of the spec", take_set, NULL},
     {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL},
@@ -200,6 +224,8 @@ static const option options[] = {
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
     {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", take_weights, "run, causal, flow"},
+    {"--grad", NULL, "the gradient instead: dO of outputs are read, dX of inputs written", take_grad, derived},
+    {"--jvp", NULL, "derivatives along tangents: tX of inputs are read, tO of outputs written", take_jvp, derived},
     {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
     {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
     {"--json", NULL, "one JSON object a line", take_json, "bench, causal, size, flow"},
@@ -210,6 +236,7 @@ static const option options[] = {
     {"--dot", NULL, "for Graphviz", take_dot, "causal"},
     {"--output", "NAME", "the output of the spec that is the matrix", take_name, "causal, flow"},
     {"--groups", "FILE", "an id for each token; below 0: of no group", take_groups, "flow"},
+    {"--mask", "T:M", "token T and the M of its group nearest by attention", take_mask, "flow"},
     {"--params", "N", "the number of parameters, such as 175e9", take_params, "size"},
 };
 enum { NOPTIONS = sizeof options / sizeof options[0] };
@@ -323,6 +350,8 @@ static char *command_line(const gram_cli *cli)
         fprintf(out, " --set %s=%.17g", cli->options[i].name, cli->options[i].value);
     if (cli->load.real_bits == 64)
         fputs(" --dtype f64", out);
+    if (cli->load.nderivatives > 0)
+        fputs(cli->derivative.forward ? " --jvp" : " --grad", out);
     fclose(out);
     return line;
 }

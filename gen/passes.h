@@ -11,17 +11,17 @@ typedef struct gram_setting {
 } gram_setting;
 
 typedef struct gram_request {
-    const char *file;          /* the spec's name in errors; files it requires are looked for beside it */
-    const char *text;          /* its source */
+    const char *file; /* the spec's name in errors; files it requires are looked for beside it */
+    const char *text; /* its source */
     int nsettings;
     const gram_setting *settings; /* --set NAME=VALUE */
-    int real_bits;             /* 32 or 64 */
+    int real_bits;                /* 32 or 64 */
     /* The sandbox: Lua instructions, bytes, seconds of wall clock; 0: the defaults (50 million, 256 MiB, 1 s). */
     int64_t max_steps, max_bytes;
     double max_seconds;
-    int ngrad;                 /* the gradient by these inputs, in place of the outputs */
-    const char *const *grad;
-    const char *command;       /* the command line that emitted text names */
+    int nderivatives; /* the derivative, in place of the outputs */
+    const struct gram_derivative *derivatives;
+    const char *command; /* the command line that emitted text names */
 } gram_request;
 
 /* trace.c: runs the spec in its sandbox. */
@@ -43,10 +43,10 @@ const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, struct gram_plan *
 /* reference.c: the traced graph in double precision, operation by operation. inputs[k] and outputs[k] are of
  * spec->inputs[k] and spec->outputs[k]; batch is the number of items and sizes the runtime sizes' values. */
 typedef struct gram_view {
-    double *data;                        /* integers too */
-    int64_t batch, head, row, col;       /* strides in elements; 0 repeats */
+    double *data;                  /* integers too */
+    int64_t batch, head, row, col; /* strides in elements; 0 repeats */
 } gram_view;
-void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes,
-                    const gram_view *inputs, const gram_view *outputs);
+void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes, const gram_view *inputs,
+                    const gram_view *outputs);
 
 #endif

@@ -90,8 +90,13 @@ static int add_buffer(gram_planner *p, gram_buffer b)
 
 static gram_buffer buffer_like(const gram_node *node)
 {
-    return (gram_buffer){.node = node, .storage = GRAM_AT_WORK, .type = node->type, .rows = node->rows,
-                         .cols = node->cols, .heads = node->heads, .batched = node->batched};
+    return (gram_buffer){.node = node,
+                         .storage = GRAM_AT_WORK,
+                         .type = node->type,
+                         .rows = node->rows,
+                         .cols = node->cols,
+                         .heads = node->heads,
+                         .batched = node->batched};
 }
 
 static bool is_named(const gram_plan *plan, const char *name)
@@ -284,26 +289,24 @@ static gram_node *in_bits(gram_ctx *ctx, gram_node *score)
 
 /* --- streams ------------------------------------------------------------------------------------------------------- */
 
+/* Does it need the running maximum and sum of its tiles: a product with a softmax, or a logsumexp? */
+static bool over_softmax(const gram_node *node)
+{
+    return node->op == GRAM_OP_LOGSUMEXP || (node->op == GRAM_OP_MATMUL && streamed(node)->op == GRAM_OP_SOFTMAX);
+}
+
 /* Two sums stream together where their tiles are the same: over one P, or the softmax of S and its logsumexp. */
 static const gram_node *tiles_of(const gram_node *node)
 {
     const gram_node *P = streamed(node);
-    if (node->op == GRAM_OP_LOGSUMEXP)
-        return P;
-    return P->op == GRAM_OP_SOFTMAX ? P->args[0] : P;
-}
-
-static bool over_softmax(const gram_node *node)
-{
-    return node->op == GRAM_OP_LOGSUMEXP || streamed(node)->op == GRAM_OP_SOFTMAX;
+    return node->op == GRAM_OP_MATMUL && P->op == GRAM_OP_SOFTMAX ? P->args[0] : P;
 }
 
 static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b)
 {
     return gram_is_stream(p, b) && tiles_of(a) == tiles_of(b) && over_softmax(a) == over_softmax(b) &&
            a->heads == b->heads && a->batched == b->batched && !p->computed[b->id] &&
-           (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM) &&
-           (!over_softmax(a) || b->op == GRAM_OP_MATMUL || b->op == GRAM_OP_LOGSUMEXP);
+           (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
 }
 
 /* Does node's value need any of the group's first? */
@@ -368,7 +371,8 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
 static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buffer)
 {
     gram_store_plan store = {.mask = -1, .lanes = node->rows, .buffer = buffer};
-    set_root(p, step, &store.program, node, node->keep ? gram_simplified(p->ctx, node->keep) : NULL, &store.root, &store.mask);
+    set_root(p, step, &store.program, node, node->keep ? gram_simplified(p->ctx, node->keep) : NULL, &store.root,
+             &store.mask);
     step->stores[step->nstores++] = store;
 }
 
@@ -413,7 +417,8 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
     }
     for (int k = 0; k < n; k++) {
         char *seen = gram_alloc(p->ctx, (size_t)p->known);
-        if (last && last != group[k] && !is_output(p, group[k]) && uses_within(last, group[k], group, n, seen) == p->users[group[k]->id])
+        if (last && last != group[k] && !is_output(p, group[k]) &&
+            uses_within(last, group[k], group, n, seen) == p->users[group[k]->id])
             continue;
         add_store(p, step, group[k], last == group[k] ? buffer : reserve(p, group[k]));
     }
@@ -440,8 +445,8 @@ static void look_for_sums(fusion *f, gram_node *node, char *seen)
         if (!f->first)
             f->first = node;
         f->possible &= streams_with(f->p, f->first, node);
-    } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE && node->op != GRAM_OP_SQDIST &&
-               node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
+    } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE &&
+               node->op != GRAM_OP_SQDIST && node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
         for (int k = 0; k < node->nargs; k++)
             look_for_sums(f, node->args[k], seen);
     } else {
@@ -553,7 +558,8 @@ static void scatter_into(gram_planner *p, gram_node *node, int buffer)
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
     step->root = gram_program_scatter(p, step, node, buffer);
-    step->stores[step->nstores++] = (gram_store_plan){.root = step->root, .mask = -1, .lanes = step->lanes, .buffer = buffer};
+    step->stores[step->nstores++] =
+        (gram_store_plan){.root = step->root, .mask = -1, .lanes = step->lanes, .buffer = buffer};
     add_step(p, step, p->plan->buffers[buffer].name);
 }
 
@@ -614,8 +620,8 @@ static int view_of(gram_planner *p, gram_node *node)
 
 static bool is_view(const gram_node *node)
 {
-    return (node->op == GRAM_OP_TRANSPOSE && !is_formula(node)) || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_HEAD_AT ||
-           node->op == GRAM_OP_SPLIT_HEADS;
+    return (node->op == GRAM_OP_TRANSPOSE && !is_formula(node)) || node->op == GRAM_OP_ROWS ||
+           node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_SPLIT_HEADS;
 }
 
 /* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen turned. */
@@ -634,8 +640,9 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
         gram_node *turned = gram_transposed(p->ctx, node);
         make_room(p, turned->id);
         if (turned->op != GRAM_OP_TRANSPOSE)
-            return set_buffer(p, node, add_view(p, gram_plan_buffer(p, turned), GRAM_VIEW_TRANSPOSE, node->rows,
-                                                node->cols, gram_dim_number(0)));
+            return set_buffer(p, node,
+                              add_view(p, gram_plan_buffer(p, turned), GRAM_VIEW_TRANSPOSE, node->rows, node->cols,
+                                       gram_dim_number(0)));
     }
     if (is_view(node))
         return set_buffer(p, node, view_of(p, node));
@@ -670,7 +677,7 @@ static void list_live(gram_planner *p)
     char *seen = gram_alloc(p->ctx, (size_t)p->known);
     p->live = gram_alloc(p->ctx, (size_t)p->known * sizeof *p->live);
     p->nlive = 0;
-    memset(p->users, 0, (size_t)p->known * sizeof *p->users);
+    memset(p->users, 0, (size_t)p->known * sizeof *p->users); /* NOLINT(*NonNull*): there is room for node 0 at least */
     for (int k = 0; k < spec->noutputs; k++) {
         visit(p, spec->outputs[k].node, seen);
         p->users[spec->outputs[k].node->id]++;
@@ -714,9 +721,15 @@ static void add_inputs(gram_planner *p)
     for (int k = 0; k < spec->ninputs; k++) {
         const gram_input *in = spec->inputs[k];
         bool integer = in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
-        add_buffer(p, (gram_buffer){.name = in->name, .storage = GRAM_AT_INPUT, .type = integer ? GRAM_INT : GRAM_REAL,
-                                    .index = k, .rows = in->rows, .cols = in->cols, .heads = in->heads,
-                                    .batched = in->batched, .weights = is_weights(in),
+        add_buffer(p, (gram_buffer){.name = in->name,
+                                    .storage = GRAM_AT_INPUT,
+                                    .type = integer ? GRAM_INT : GRAM_REAL,
+                                    .index = k,
+                                    .rows = in->rows,
+                                    .cols = in->cols,
+                                    .heads = in->heads,
+                                    .batched = in->batched,
+                                    .weights = is_weights(in),
                                     .flat = in->kind == GRAM_TOKENS_FLAT});
     }
     for (int k = 0; k < p->nlive; k++)

@@ -29,13 +29,13 @@ typedef struct gram_buffer {
     const gram_node *node; /* what it holds; NULL for a part of another */
     gram_storage storage;
     gram_type type;
-    int index;             /* of the input or output; VIEW_HEAD: the head */
+    int index; /* of the input or output; VIEW_HEAD: the head */
     gram_dim rows, cols;
     int heads;
     bool batched;
-    bool flat;             /* heads inside a token: [batch, cols, heads, rows] */
-    bool weights;          /* [heads, rows, cols] as written in the maths */
-    int base;              /* VIEW: the array seen */
+    bool flat;    /* heads inside a token: [batch, cols, heads, rows] */
+    bool weights; /* [heads, rows, cols] as written in the maths */
+    int base;     /* VIEW: the array seen */
     gram_view_of view;
     gram_dim from;
 } gram_buffer;
@@ -50,19 +50,19 @@ typedef struct gram_pack {
 enum { GRAM_RATE_ONE = 0, GRAM_RATE_LANE = 1, GRAM_RATE_QUERY = 2, GRAM_RATE_PAIR = 3 };
 
 typedef enum gram_instr_kind {
-    GRAM_I_OP,       /* a scalar operation */
+    GRAM_I_OP, /* a scalar operation */
     GRAM_I_NUMBER,
     GRAM_I_SIZE,
     GRAM_I_ROW,
     GRAM_I_COL,
     GRAM_I_HEAD,
     GRAM_I_BATCH,
-    GRAM_I_LOAD,     /* buffer's entries */
-    GRAM_I_GATHER,   /* buffer at (args[0], args[1]) */
-    GRAM_I_LEAF,     /* leaf's products or distances */
-    GRAM_I_SUM_OF,   /* stream epilogue: accumulator `index` */
-    GRAM_I_STAT,     /* stream epilogue: statistic `index`, per query */
-    GRAM_I_SCATTER,  /* adds args[0] to buffer at (args[1], args[2]) */
+    GRAM_I_LOAD,    /* buffer's entries */
+    GRAM_I_GATHER,  /* buffer at (args[0], args[1]) */
+    GRAM_I_LEAF,    /* leaf's products or distances */
+    GRAM_I_SUM_OF,  /* stream epilogue: accumulator `index` */
+    GRAM_I_STAT,    /* stream epilogue: statistic `index`, per query */
+    GRAM_I_SCATTER, /* adds args[0] to buffer at (args[1], args[2]) */
 } gram_instr_kind;
 
 typedef struct gram_instr {
@@ -124,9 +124,9 @@ typedef struct gram_step {
     bool batched;
     gram_program program;
     int root, mask;
-    const gram_node *what;       /* the node whose tiles root computes */
-    const gram_node *keep;       /* its predicate */
-    bool softmax;                /* stream: the tile is exp(root - running maximum) */
+    const gram_node *what; /* the node whose tiles root computes */
+    const gram_node *keep; /* its predicate */
+    bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];
     gram_sum sums[GRAM_MOST];
@@ -162,11 +162,11 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
 typedef struct gram_planner {
     gram_ctx *ctx;
     gram_plan *plan;
-    int known;          /* size of the two tables below, by node id */
-    int *buffer;        /* index + 1, 0: none */
+    int known;   /* size of the two tables below, by node id */
+    int *buffer; /* index + 1, 0: none */
     char *computed;
-    int *users;         /* how many nodes use it */
-    gram_node **live;   /* every node, operands first */
+    int *users;       /* how many nodes use it */
+    gram_node **live; /* every node, operands first */
     int nlive;
     int names;
 } gram_planner;

@@ -172,8 +172,7 @@ static const char *one_number(printer *p, const gram_instr *instr)
     case GRAM_I_BATCH:
         return p->step->batched ? "(gram_int)batch" : "0";
     default:
-        return gram_format(p->ctx, "*%s",
-                           gram_print_at(p->ctx, p->step, &p->plan->buffers[instr->buffer], ""));
+        return gram_format(p->ctx, "*%s", gram_print_at(p->ctx, p->step, &p->plan->buffers[instr->buffer], ""));
     }
 }
 
@@ -232,9 +231,11 @@ static void put_load(printer *p, gram_text *out, int k)
     if (instr->rate == GRAM_RATE_LANE)
         gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
     else if (instr->rate == GRAM_RATE_QUERY)
-        gram_put(out, "%s(%s, %s + query * job->%s.col, 0, job->%s.col, 1, queries);\n", call, to, at, b->name, b->name);
+        gram_put(out, "%s(%s, %s + query * job->%s.col, 0, job->%s.col, 1, queries);\n", call, to, at, b->name,
+                 b->name);
     else
-        gram_put(out, "%s(%s, %s + query * job->%s.col + lane * job->%s.row, job->%s.col, job->%s.row, queries, lanes);\n",
+        gram_put(out,
+                 "%s(%s, %s + query * job->%s.col + lane * job->%s.row, job->%s.col, job->%s.row, queries, lanes);\n",
                  call, to, at, b->name, b->name, b->name, b->name);
 }
 
@@ -243,13 +244,15 @@ static void put_leaf(printer *p, gram_text *out, int k)
     static const struct {
         gram_op op;
         const char *call;
-    } calls[] = {{GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
+    } calls[] = {
+        {GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
     const gram_leaf *leaf = &p->step->leaves[p->program->instr[k].index];
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
     const gram_buffer *left = &p->plan->buffers[leaf->left];
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out, "%s(%s, GRAM_TILE, block%d, %s, %s + lane * %s, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
+            gram_put(out,
+                     "%s(%s, GRAM_TILE, block%d, %s, %s + lane * %s, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
                      calls[c].call, array_name(p, k), p->program->instr[k].index, inner,
                      gram_print_at(p->ctx, p->step, left, "_panels"), inner, inner);
 }
@@ -258,7 +261,8 @@ static void put_gather(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
-    const char *dim[2] = {gram_print_dim(p->ctx, p->plan->spec, b->rows), gram_print_dim(p->ctx, p->plan->spec, b->cols)};
+    const char *dim[2] = {gram_print_dim(p->ctx, p->plan->spec, b->rows),
+                          gram_print_dim(p->ctx, p->plan->spec, b->cols)};
     static const char *const step[2] = {"row", "col"};
     gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", tile_as(p, k),
              extent(instr->rate), gram_print_at(p->ctx, p->step, b, ""));
@@ -272,8 +276,8 @@ static void put_scatter(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
-    gram_put(out, "gram_scatter(%s, job->%s.row, %s, job->%s.col, %s, queries, lanes", gram_print_at(p->ctx, p->step, b, ""),
-             b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
+    gram_put(out, "gram_scatter(%s, job->%s.row, %s, job->%s.col, %s, queries, lanes",
+             gram_print_at(p->ctx, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
              gram_print_dim(p->ctx, p->plan->spec, b->cols));
     for (int a = 0; a < instr->nargs; a++)
         gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
@@ -294,7 +298,8 @@ static void put_call(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->rate == GRAM_RATE_ONE && instr->kind != GRAM_I_OP && instr->kind != GRAM_I_GATHER) {
-        gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", types[instr->type].scalar, array_name(p, k), one_number(p, instr));
+        gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", types[instr->type].scalar, array_name(p, k),
+                 one_number(p, instr));
         return;
     }
     declare(p, out, k);
@@ -309,8 +314,8 @@ static void put_call(printer *p, gram_text *out, int k)
     else if (instr->kind == GRAM_I_SCATTER)
         put_scatter(p, out, k);
     else
-        gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", tile_as(p, k), instr->kind == GRAM_I_ROW ? "lanes" : "queries",
-                 instr->kind == GRAM_I_ROW ? "lane" : "query");
+        gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", tile_as(p, k),
+                 instr->kind == GRAM_I_ROW ? "lanes" : "queries", instr->kind == GRAM_I_ROW ? "lane" : "query");
 }
 
 /* --- fused loops --------------------------------------------------------------------------------------------------- */
@@ -337,7 +342,7 @@ static void put_read(printer *p, gram_text *out, int rate, int k, const char *in
     else
         gram_put(out, "%sconst %s v%d = %s(%s + %s);\n", indent, types[instr->type].vector, k, types[instr->type].load,
                  instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL ? gram_format(p->ctx, "(%s)", tile_as(p, k))
-                                                                          : tile_as(p, k),
+                                                                           : tile_as(p, k),
                  index_in_loop(rate, instr));
 }
 
@@ -409,8 +414,7 @@ static void put_loop(printer *p, gram_text *out, int rate, int level, bool for_r
         if (in_loop(p, k, rate, level, for_root) && is_array(p, k))
             declare(p, out, k);
     if (rate != GRAM_RATE_PAIR) {
-        gram_put(out, "for (int64_t l = 0; l < %s; l += GRAM_LANES) {\n",
-                 rate == GRAM_RATE_LANE ? "lanes" : "queries");
+        gram_put(out, "for (int64_t l = 0; l < %s; l += GRAM_LANES) {\n", rate == GRAM_RATE_LANE ? "lanes" : "queries");
         put_loop_body(p, out, rate, level, for_root, "    ");
         gram_put(out, "}\n");
         return;
@@ -491,7 +495,8 @@ static void put_ones(printer *p, gram_text *out)
     }
 }
 
-const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf, bool tcc)
+const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf,
+                             bool tcc)
 {
     printer p = {.ctx = ctx, .plan = plan, .step = step, .program = &step->program, .tcc = tcc};
     if (leaf->scale < 0)
@@ -600,8 +605,8 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
 
 static const char *range_input(gram_ctx *ctx, const gram_step *step, const gram_node *node)
 {
-    const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name, step->batched ? "batch" : "0",
-                                   head_of(ctx, step, node->heads));
+    const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
+                                   step->batched ? "batch" : "0", head_of(ctx, step, node->heads));
     return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
 }
 

@@ -6,11 +6,11 @@
 
 /* The lines of one program. Loops nest: item (a head of a batch item), block (48 queries), tile (64 lanes). */
 typedef struct gram_lines {
-    gram_text item;  /* once per item and block: what is one number */
-    gram_text block; /* per block: one number per query */
-    gram_text tile;  /* per tile: one number per lane, then the pairs */
-    gram_text mask;  /* per tile that needs it: what only the mask needs, then the mask itself */
-    int tiles;       /* how many tile buffers, t0 .. */
+    gram_text item;   /* once per item and block: what is one number */
+    gram_text block;  /* per block: one number per query */
+    gram_text tile;   /* per tile: one number per lane, then the pairs */
+    gram_text mask;   /* per tile that needs it: what only the mask needs, then the mask itself */
+    int tiles;        /* how many tile buffers, t0 .. */
     const char *root; /* the tile buffer that holds the root, or NULL: it is accumulator `sum` as it stands */
     int sum;
     const char *kept; /* the tile buffer of the mask, or NULL */
@@ -25,7 +25,8 @@ const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim);
 /* The matrix of a buffer or pack for the step's head and item: "gram_at(&job->Q, batch, head / 4)". */
 const char *gram_print_at(gram_ctx *ctx, const gram_step *step, const gram_buffer *buffer, const char *suffix);
 /* The number that a leaf's product is multiplied by. */
-const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf, bool tcc);
+const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf,
+                             bool tcc);
 /* A predicate's range over lanes in `i` and queries in `j`. */
 const char *gram_print_range(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node);
 

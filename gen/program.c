@@ -96,7 +96,7 @@ static int add_op(gram_planner *p, gram_program *program, const gram_node *like,
 static int add_scaled_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     const gram_node *product = node->nargs == 2 ? node->args[1] : NULL;
-    if (node->op != GRAM_OP_MUL || product->op != GRAM_OP_MATMUL ||
+    if (node->op != GRAM_OP_MUL || !product || product->op != GRAM_OP_MATMUL ||
         (product->id < p->known && p->users[product->id] > 1))
         return -1;
     int scale = gram_program_add(p, step, program, node->args[0]);
@@ -193,8 +193,10 @@ static int add_diagonal(gram_planner *p, gram_step *step, gram_program *program,
 static bool is_plain_read(const gram_node *node)
 {
     const gram_node *a = node->args[0], *i = node->args[1], *j = node->args[2];
-    bool row = gram_dim_is(a->rows, 1) ? i->op == GRAM_OP_NUMBER : i->op == GRAM_OP_ROW && gram_dim_equal(i->rows, a->rows);
-    bool col = gram_dim_is(a->cols, 1) ? j->op == GRAM_OP_NUMBER : j->op == GRAM_OP_COL && gram_dim_equal(j->cols, a->cols);
+    bool row =
+        gram_dim_is(a->rows, 1) ? i->op == GRAM_OP_NUMBER : i->op == GRAM_OP_ROW && gram_dim_equal(i->rows, a->rows);
+    bool col =
+        gram_dim_is(a->cols, 1) ? j->op == GRAM_OP_NUMBER : j->op == GRAM_OP_COL && gram_dim_equal(j->cols, a->cols);
     return row && col;
 }
 
@@ -205,7 +207,8 @@ static int add_gather(gram_planner *p, gram_step *step, gram_program *program, g
     if (is_plain_read(node))
         return add_load(p, program, a);
     gram_node turned = *node;
-    gram_node *at = gram_node_unary(p->ctx, node->loc, GRAM_OP_TRANSPOSE, a), *swapped[3] = {at, node->args[2], node->args[1]};
+    gram_node *at = gram_node_unary(p->ctx, node->loc, GRAM_OP_TRANSPOSE, a),
+              *swapped[3] = {at, node->args[2], node->args[1]};
     turned.args = swapped;
     if (is_plain_read(&turned))
         return add_load(p, program, at);

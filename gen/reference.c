@@ -30,7 +30,7 @@ typedef struct run {
     const gram_node **nodes; /* those that the outputs need */
     int *first;              /* by node id: the slice of its first head; -1: not needed */
     int nslices;
-    slice *slices; /* those of a node lie together */
+    slice *slices;      /* those of a node lie together */
     int *queue, queued; /* the slices that are needed */
     int *stack;         /* of slices being demanded */
     gram_work work;
@@ -159,19 +159,26 @@ static int use(run *run, meeting met, bool batched)
 static meeting operand_at(const gram_node *node, int head, int k)
 {
     switch (gram_rules[node->op].heads) {
-    case GRAM_ALL_HEADS: return (meeting){node->args[0], k, heads_of(node->args[0])};
-    case GRAM_ONE_HEAD: return (meeting){node->args[k], node->index, heads_of(node->args[k])};
-    case GRAM_AS_HEADS: return (meeting){node->args[head], 0, 1};
-    default: return (meeting){node->args[k], head, heads_of(node)};
+    case GRAM_ALL_HEADS:
+        return (meeting){node->args[0], k, heads_of(node->args[0])};
+    case GRAM_ONE_HEAD:
+        return (meeting){node->args[k], node->index, heads_of(node->args[k])};
+    case GRAM_AS_HEADS:
+        return (meeting){node->args[head], 0, 1};
+    default:
+        return (meeting){node->args[k], head, heads_of(node)};
     }
 }
 
 static int operands_of(const gram_node *node)
 {
     switch (gram_rules[node->op].heads) {
-    case GRAM_ALL_HEADS: return heads_of(node->args[0]);
-    case GRAM_AS_HEADS: return 1;
-    default: return node->nargs;
+    case GRAM_ALL_HEADS:
+        return heads_of(node->args[0]);
+    case GRAM_AS_HEADS:
+        return 1;
+    default:
+        return node->nargs;
     }
 }
 

@@ -37,7 +37,7 @@ typedef enum gram_heads_rule {
 typedef struct gram_rule {
     void (*compute)(gram_work *work); /* fills work->out, zeroed */
     gram_heads_rule heads;
-    bool keeps;  /* asks which entries of its operands are dropped */
+    bool keeps; /* asks which entries of its operands are dropped */
     int scratch;
 } gram_rule;
 

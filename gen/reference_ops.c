@@ -36,14 +36,14 @@ static inline double gram_d_max(double a, double b)
 
 typedef void scalar_loop(int64_t n, const double *const x[3], const int64_t step[3], double *out);
 
-#define OP(id, name, result, operands, vector, reference, range, ...)                                                       \
-    static void loop_##id(int64_t n, const double *const x[3], const int64_t step[3], double *out)                     \
-    {                                                                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            double a = x[0][i * step[0]], b = x[1][i * step[1]], c = x[2][i * step[2]];                                \
-            (void)b, (void)c;                                                                                          \
-            out[i] = (reference);                                                                                      \
-        }                                                                                                              \
+#define OP(id, name, result, operands, vector, reference, range, ...) \
+    static void loop_##id(int64_t n, const double *const x[3], const int64_t step[3], double *out) \
+    { \
+        for (int64_t i = 0; i < n; i++) { \
+            double a = x[0][i * step[0]], b = x[1][i * step[1]], c = x[2][i * step[2]]; \
+            (void)b, (void)c; \
+            out[i] = (reference); \
+        } \
     }
 #include "../runtime/ops.def"
 #undef OP

@@ -11,8 +11,8 @@ typedef struct resolver {
     bool f64, wide;
     int depth;
     struct {
-        bool known;   /* the #if was one of ours: its lines are not copied */
-        bool holds;   /* the branch that the lines now read belong to */
+        bool known; /* the #if was one of ours: its lines are not copied */
+        bool holds; /* the branch that the lines now read belong to */
     } nest[MOST_NESTED];
 } resolver;
 
@@ -55,7 +55,8 @@ static void put_line(resolver *r, const char *line, const char *end)
         const char *at = strstr(line, pick);
         if (!at || at >= end)
             break;
-        const char *first = at + strlen(pick), *comma = operand_end(first), *second = comma + 1 + strspn(comma + 1, " \n");
+        const char *first = at + strlen(pick), *comma = operand_end(first),
+                   *second = comma + 1 + strspn(comma + 1, " \n");
         const char *close = operand_end(second);
         gram_put_bytes(&r->out, line, (size_t)(at - line));
         if (r->f64)
@@ -89,7 +90,8 @@ const char *gram_resolve(gram_ctx *ctx, const char *text, int real_bits, bool wi
     while (*text) {
         const char *end = strchr(text, '\n');
         end = end ? end + 1 : text + strlen(text);
-        if (*text == '#' && (starts(text, "#if") || starts(text, "#else") || starts(text, "#elif") || starts(text, "#endif")))
+        if (*text == '#' &&
+            (starts(text, "#if") || starts(text, "#else") || starts(text, "#elif") || starts(text, "#endif")))
             directive(&r, text, end);
         else if (copies(&r) && !starts(text, "#define GRAM_PICK("))
             put_line(&r, text, end);

@@ -28,11 +28,11 @@ typedef struct run {
     gram_kernel *kernel;
     int narguments;
     const gram_argument *arguments;
-    bool own_team;               /* on the kernel's threads; else on `team` */
+    bool own_team; /* on the kernel's threads; else on `team` */
     const gram_team *team;
     gram_binding binding;
     gram_block *block;
-    gram_cost *cost;             /* not NULL: only this is asked for */
+    gram_cost *cost; /* not NULL: only this is asked for */
 } run;
 
 static gram_block *take_block(gram_kernel *kernel, size_t size)
@@ -80,12 +80,24 @@ static void fill_strides(slot *word, gram_view view)
 static void fill_slot(const gram_binding *b, const gram_slot *s, slot *word)
 {
     switch (s->kind) {
-    case GRAM_SLOT_INPUT: word->pointer = address(&b->inputs[s->index]); break;
-    case GRAM_SLOT_OUTPUT: word->pointer = address(&b->outputs[s->index]); break;
-    case GRAM_SLOT_BATCH: word->number = b->batch; break;
-    case GRAM_SLOT_SIZE: word->number = b->sizes[s->index]; break;
-    case GRAM_SLOT_INPUT_STRIDES: fill_strides(word, b->inputs[s->index].strides); break;
-    case GRAM_SLOT_OUTPUT_STRIDES: fill_strides(word, b->outputs[s->index].strides); break;
+    case GRAM_SLOT_INPUT:
+        word->pointer = address(&b->inputs[s->index]);
+        break;
+    case GRAM_SLOT_OUTPUT:
+        word->pointer = address(&b->outputs[s->index]);
+        break;
+    case GRAM_SLOT_BATCH:
+        word->number = b->batch;
+        break;
+    case GRAM_SLOT_SIZE:
+        word->number = b->sizes[s->index];
+        break;
+    case GRAM_SLOT_INPUT_STRIDES:
+        fill_strides(word, b->inputs[s->index].strides);
+        break;
+    case GRAM_SLOT_OUTPUT_STRIDES:
+        fill_strides(word, b->outputs[s->index].strides);
+        break;
     }
 }
 

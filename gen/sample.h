@@ -8,8 +8,8 @@
 typedef struct gram_random {
     uint64_t state;
 } gram_random;
-double gram_random_uniform(gram_random *random);    /* in [0, 1) */
-double gram_random_normal(gram_random *random);     /* mean 0, variance 1 */
+double gram_random_uniform(gram_random *random); /* in [0, 1) */
+double gram_random_normal(gram_random *random);  /* mean 0, variance 1 */
 
 /* One input: reals are normal, weights scaled by 1 / sqrt(columns) so that results stay near 1, integers below the
  * declared bound or up to the largest size. Dense, its values in the kernel's type (f4 or f8) or i4; a negative batch leaves out

@@ -199,7 +199,8 @@ static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
         if (factor < 0 || !same_shape(x, x->args[!factor]))
             continue;
         gram_node *rest = x->args[!factor];
-        gram_node *product = build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
+        gram_node *product =
+            build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
         return factor ? build2(ctx, node, x->op, product, x->args[1]) : build2(ctx, node, x->op, x->args[0], product);
     }
     return NULL;
@@ -325,8 +326,8 @@ static gram_node *scale(gram_ctx *ctx, const gram_node *node)
     if (is_number(a, 0) && b->op == GRAM_OP_IDENTITY)
         return zeros(ctx, node->loc, node->rows, node->cols);
     if (a->op == GRAM_OP_NUMBER && b->op == GRAM_OP_MUL && b->args[0]->op == GRAM_OP_NUMBER)
-        return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, a->number * b->args[0]->number),
-                      b->args[1]);
+        return build2(ctx, node, GRAM_OP_MUL,
+                      gram_node_number(ctx, node->loc, GRAM_REAL, a->number * b->args[0]->number), b->args[1]);
     return NULL;
 }
 
@@ -349,11 +350,11 @@ static double gram_d_max(double a, double b)
     return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
-#define OP(id, name, result, operands, vector, reference, range, ...)                                                       \
-    static double fold_##name(double a, double b, double c)                                                            \
-    {                                                                                                                  \
-        (void)a, (void)b, (void)c;                                                                                     \
-        return reference;                                                                                              \
+#define OP(id, name, result, operands, vector, reference, range, ...) \
+    static double fold_##name(double a, double b, double c) \
+    { \
+        (void)a, (void)b, (void)c; \
+        return reference; \
     }
 #include "../runtime/ops.def"
 #undef OP
@@ -407,8 +408,7 @@ static gram_node *sum_heads_product(gram_ctx *ctx, const gram_node *node)
     gram_node *x = first_apart(ctx, node->args[0]);
     if (x->op != GRAM_OP_MATMUL || !gram_dim_known(x->args[0]->cols))
         return NULL;
-    if (x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep ||
-        x->args[1]->keep)
+    if (x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep || x->args[1]->keep)
         return NULL;
     gram_node *a = build1(ctx, node, GRAM_OP_CONCAT_HEADS, gram_transposed(ctx, x->args[0]));
     gram_node *b = build1(ctx, node, GRAM_OP_CONCAT_HEADS, x->args[1]);
@@ -468,17 +468,25 @@ static const struct {
     gram_op op;
     gram_rule rule;
 } rules[] = {
-    {GRAM_OP_TRANSPOSE, transpose},           {GRAM_OP_MATMUL, product_special},
-    {GRAM_OP_MATMUL, product_factor},         {GRAM_OP_MATMUL, product_where},
+    {GRAM_OP_TRANSPOSE, transpose},
+    {GRAM_OP_MATMUL, product_special},
+    {GRAM_OP_MATMUL, product_factor},
+    {GRAM_OP_MATMUL, product_where},
     {GRAM_OP_MATMUL, product_of_blocks},
-    {GRAM_OP_MATMUL, product_of_stack},       {GRAM_OP_MATMUL, product_distribute},
-    {GRAM_OP_ADD, sum_zero},                  {GRAM_OP_ADD, sum_blocks},
-    {GRAM_OP_HCAT, blocks_of_zeros},          {GRAM_OP_VCAT, blocks_of_zeros},
+    {GRAM_OP_MATMUL, product_of_stack},
+    {GRAM_OP_MATMUL, product_distribute},
+    {GRAM_OP_ADD, sum_zero},
+    {GRAM_OP_ADD, sum_blocks},
+    {GRAM_OP_HCAT, blocks_of_zeros},
+    {GRAM_OP_VCAT, blocks_of_zeros},
     {GRAM_OP_ADD, sum_factor},
-    {GRAM_OP_MUL, scale},                     {GRAM_OP_DIV, divide},
+    {GRAM_OP_MUL, scale},
+    {GRAM_OP_DIV, divide},
     {GRAM_OP_AND, both},
-    {GRAM_OP_SUM_HEADS, sum_heads_product},   {GRAM_OP_SUM_HEADS, sum_heads_each},
-    {GRAM_OP_ROWS, rows_of},                  {GRAM_OP_SUM, sum_of_product},
+    {GRAM_OP_SUM_HEADS, sum_heads_product},
+    {GRAM_OP_SUM_HEADS, sum_heads_each},
+    {GRAM_OP_ROWS, rows_of},
+    {GRAM_OP_SUM, sum_of_product},
 };
 
 static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)

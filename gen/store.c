@@ -16,18 +16,18 @@ enum { IDLE = 32 };
 typedef struct gram_share {
     gram_store *store;
     struct gram_share *next;
-    gram_kernel *kernel;         /* NULL: being made */
+    gram_kernel *kernel; /* NULL: being made */
     int users;
-    uint64_t rested;             /* the store's clock when the last user left */
+    uint64_t rested; /* the store's clock when the last user left */
     char key[GRAM_SHA256_HEX];
 } gram_share;
 
 struct gram_store {
     pthread_mutex_t lock;
-    pthread_cond_t changed;      /* a kernel was made, or failed to be */
+    pthread_cond_t changed; /* a kernel was made, or failed to be */
     gram_share *first;
     uint64_t clock;
-    int open;                    /* not yet freed by its owner; then it waits for its kernels */
+    int open; /* not yet freed by its owner; then it waits for its kernels */
 };
 
 gram_store *gram_store_new(void)
@@ -110,19 +110,29 @@ static void add_neighbours(gram_sha256 *hash, const char *file)
         free(found);
 }
 
+static void add_derivatives(gram_sha256 *hash, const gram_load_options *o)
+{
+    for (int i = 0; i < o->nderivatives; i++) {
+        gram_sha256_add_string(hash, o->derivatives[i].forward ? "forward" : "backward");
+        gram_sha256_add(hash, &o->derivatives[i].n, sizeof o->derivatives[i].n);
+        for (int k = 0; k < o->derivatives[i].n; k++)
+            gram_sha256_add_string(hash, o->derivatives[i].names[k]);
+    }
+}
+
 static int make_key(char key[GRAM_SHA256_HEX], const char *file, const char *text, const gram_load_options *o)
 {
     char numbers[256];
     gram_sha256 hash;
-    snprintf(numbers, sizeof numbers, "%d %d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions, o->ngrad,
+    snprintf(numbers, sizeof numbers, "%d %d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions, o->nderivatives,
              (long long)o->max_steps, (long long)o->max_bytes, o->max_seconds);
     gram_sha256_begin(&hash);
-    const char *const strings[] = {file, text, o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"),
-                                   o->flags ? "flags" : "", o->flags, o->command, numbers};
+    const char *const strings[] = {
+        file,       text,   o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"), o->flags ? "flags" : "", o->flags,
+        o->command, numbers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         gram_sha256_add_string(&hash, strings[i]);
-    for (int i = 0; i < o->ngrad; i++)
-        gram_sha256_add_string(&hash, o->grad[i]);
+    add_derivatives(&hash, o);
     if (add_options(&hash, o) != 0)
         return -1;
     if (strstr(text, "require"))
@@ -168,7 +178,7 @@ static gram_share *surplus(const gram_store *store)
     gram_share *oldest = NULL;
     int idle = 0;
     for (gram_share *share = store->first; share; share = share->next) {
-        if (share->users > 0)
+        if (share->users > 0) /* NOLINT(clang-analyzer-unix.Malloc): what is freed was taken off the list */
             continue;
         idle++;
         oldest = !oldest || share->rested < oldest->rested ? share : oldest;
@@ -220,8 +230,8 @@ static gram_status no_memory(char *message, size_t size)
     return GRAM_NO_MEMORY;
 }
 
-gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options,
-                            gram_kernel **kernel, char *message, size_t size)
+gram_status gram_store_load(const char *file, const char *text, const gram_load_options *options, gram_kernel **kernel,
+                            char *message, size_t size)
 {
     char key[GRAM_SHA256_HEX];
     gram_store *store = options->store;
@@ -239,7 +249,7 @@ gram_status gram_store_load(const char *file, const char *text, const gram_load_
     if (made)
         status = make(made, file, text, options, message, size);
     if (made && status == GRAM_OK)
-        *kernel = made->kernel;
+        *kernel = made->kernel; /* NOLINT(clang-analyzer-unix.Malloc): make frees it where it fails */
     return status != GRAM_OK || *kernel ? status : no_memory(message, size);
 }
 

@@ -39,9 +39,9 @@ typedef struct gram_value {
     gram_flavour flavour;
     gram_node *node;
     int formula; /* the formula that a symbol belongs to; 0 for matrices */
-    int entry; /* in that formula; -1: an argument */
-    int serial; /* in order of making */
-    bool key; /* a token: z, of the rows, rather than x, of the columns */
+    int entry;   /* in that formula; -1: an argument */
+    int serial;  /* in order of making */
+    bool key;    /* a token: z, of the rows, rather than x, of the columns */
 } gram_value;
 
 enum { GRAM_SPEC_FILES = 64 };
@@ -51,12 +51,12 @@ typedef struct gram_tracer {
     gram_spec *spec;
     lua_State *lua;
     gram_formula *formula; /* the one running, or NULL */
-    int formulas, values; /* made so far */
+    int formulas, values;  /* made so far */
     int ninputs_capacity;
     bool *setting_used;
     gram_loc size_at[GRAM_SIZES]; /* where each size was named first */
-    bool mentions_or; /* a file of the spec has the word */
-    bool shadow; /* a formula is run again, its predicates being false: trace_formula.c */
+    bool mentions_or;             /* a file of the spec has the word */
+    bool shadow;                  /* a formula is run again, its predicates being false: trace_formula.c */
     bool made_kernel;
     int nfiles; /* the spec and what it requires */
     const char *files[GRAM_SPEC_FILES];
@@ -64,7 +64,7 @@ typedef struct gram_tracer {
     int64_t steps, due; /* taken so far; before the next look at the clock */
     int64_t max_steps, max_bytes, bytes;
     double max_seconds, deadline;
-    int line; /* of the spec, last seen while a formula ran */
+    int line;              /* of the spec, last seen while a formula ran */
     const char *exhausted; /* what ran out, or NULL */
     gram_loc exhausted_at;
     char failure[1024]; /* the error that ended the spec, and where */

@@ -61,8 +61,7 @@ static void read_outputs(gram_tracer *t, lua_State *lua, int index)
 static int read_names(gram_tracer *t, lua_State *lua, const char *what, const char ***names)
 {
     if (!lua_istable(lua, -1))
-        gram_fail(t->ctx, gram_here(t), "kernel: %s is a list of inputs' names, not %s", what,
-                  gram_describe(t, -1));
+        gram_fail(t->ctx, gram_here(t), "kernel: %s is a list of inputs' names, not %s", what, gram_describe(t, -1));
     int n = (int)lua_rawlen(lua, -1);
     *names = gram_alloc(t->ctx, (size_t)n * sizeof **names + 1);
     for (int k = 0; k < n; k++) {

@@ -209,8 +209,8 @@ static int index_matrix(gram_tracer *t, lua_State *lua)
                   gram_describe(t, 1), field);
     lua_Integer head = lua_type(lua, 2) == LUA_TNUMBER ? lua_tointegerx(lua, 2, &whole) : 0;
     if (!whole || head < 0 || head > INT32_MAX)
-        gram_fail(t->ctx, gram_here(t), "%s[h]: h is a head, a whole number from 0, not %s",
-                  gram_node_text(t->ctx, a), gram_describe(t, 2));
+        gram_fail(t->ctx, gram_here(t), "%s[h]: h is a head, a whole number from 0, not %s", gram_node_text(t->ctx, a),
+                  gram_describe(t, 2));
     gram_node like = {.index = (int)head};
     gram_push_matrix(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_HEAD_AT, 1, &a, &like));
     return 1;

@@ -241,7 +241,7 @@ static gram_op choose_op(const family *f, const gram_operand *operands, int n)
 /* Applies a family to n values on the stack from `first` on; pushes the result. */
 static int apply(gram_tracer *t, const family *f, int first, int n)
 {
-    gram_operand operands[3];
+    gram_operand operands[3] = {0};
     gram_node *args[3];
     bool plain = true;
     for (int k = 0; k < n; k++) {
@@ -375,8 +375,7 @@ static const operator_row operators[] = {
               "~",
               operator} },
           {"__lt", NULL, {"<", refuse_comparison}}, {"__le", NULL, {"<=", refuse_comparison}},
-          {"__eq", NULL, {"==", refuse_equality}},
-          {"__tostring", NULL, {"tostring", value_text}},
+          {"__eq", NULL, {"==", refuse_equality}}, {"__tostring", NULL, {"tostring", value_text}},
          };
 
 /* The same operation on integers; / has none, because it always gives reals. */

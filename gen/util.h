@@ -18,9 +18,9 @@ struct gram_nodes;
 /* One compilation. Memory is taken from the arena and freed with the context; an error jumps to `catch_`. */
 typedef struct gram_ctx {
     gram_chunk *chunks;
-    size_t used;           /* bytes taken from the arena */
-    jmp_buf *catch_;       /* set by gram_try */
-    char message[1024];    /* the error: "file:line: error: ..." or "error: ..." */
+    size_t used;              /* bytes taken from the arena */
+    jmp_buf *catch_;          /* set by gram_try */
+    char message[1024];       /* the error: "file:line: error: ..." or "error: ..." */
     struct gram_nodes *nodes; /* the table of shared nodes (ir.c) */
     struct gram_spec *spec;   /* being traced */
 } gram_ctx;
@@ -41,7 +41,7 @@ char *gram_format(gram_ctx *ctx, const char *format, ...) __attribute__((format(
 /* Text that grows; in the arena. */
 typedef struct gram_text {
     gram_ctx *ctx;
-    char *data;            /* always terminated; NULL when nothing was added */
+    char *data; /* always terminated; NULL when nothing was added */
     size_t size, capacity;
 } gram_text;
 void gram_put(gram_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -11,17 +11,17 @@ static gram_range ternary_none(gram_range a, gram_range b, gram_range c)
     return gram_range_any();
 }
 
-#define UNARY(name)                                                                                                    \
-    static gram_range rule_##name(gram_range a, gram_range b, gram_range c)                                            \
-    {                                                                                                                  \
-        (void)b, (void)c;                                                                                              \
-        return gram_range_##name(a);                                                                                   \
+#define UNARY(name) \
+    static gram_range rule_##name(gram_range a, gram_range b, gram_range c) \
+    { \
+        (void)b, (void)c; \
+        return gram_range_##name(a); \
     }
-#define BINARY(name)                                                                                                   \
-    static gram_range rule_##name(gram_range a, gram_range b, gram_range c)                                            \
-    {                                                                                                                  \
-        (void)c;                                                                                                       \
-        return gram_range_##name(a, b);                                                                                \
+#define BINARY(name) \
+    static gram_range rule_##name(gram_range a, gram_range b, gram_range c) \
+    { \
+        (void)c; \
+        return gram_range_##name(a, b); \
     }
 UNARY(neg)
 UNARY(abs)
@@ -43,9 +43,9 @@ static gram_range rule_where(gram_range a, gram_range b, gram_range c)
 static const struct {
     const char *name;
     gram_range (*rule)(gram_range a, gram_range b, gram_range c);
-} rules[] = {{"add", rule_add},   {"sub", rule_sub},   {"mul", rule_mul}, {"idiv", rule_idiv}, {"imod", rule_imod},
-             {"min", rule_min},   {"max", rule_max},   {"neg", rule_neg}, {"abs", rule_abs},   {"sign", rule_sign},
-             {"where", rule_where}, {"any", ternary_none}};
+} rules[] = {{"add", rule_add},   {"sub", rule_sub},   {"mul", rule_mul},     {"idiv", rule_idiv},
+             {"imod", rule_imod}, {"min", rule_min},   {"max", rule_max},     {"neg", rule_neg},
+             {"abs", rule_abs},   {"sign", rule_sign}, {"where", rule_where}, {"any", ternary_none}};
 
 typedef struct bounds {
     gram_range *range;

@@ -11,8 +11,8 @@
 
 #include "message.h"
 
-enum { CHUNK = 512 };                        /* doubles converted at a time */
-static const double EXACT = 9007199254740992.0;    /* 2^53: up to here every integer is a double */
+enum { CHUNK = 512 };                           /* doubles converted at a time */
+static const double EXACT = 9007199254740992.0; /* 2^53: up to here every integer is a double */
 
 /* Splits a double into exponent and 53-bit fraction and rounds the fraction to the kept bits. Adding the exponent, less
    the fraction's leading 1, lets a carry out of the fraction step the exponent, from subnormals and to infinity too. */
@@ -207,7 +207,7 @@ int gram_array_is_dense(const gram_array *array)
 typedef struct walk {
     const gram_array *to, *from;
     int64_t index[GRAM_MAX_DIMS];
-    double bad;                        /* the value at index that did not fit */
+    double bad; /* the value at index that did not fit */
 } walk;
 
 /* A function per element size, so that memcpy becomes a move. */
@@ -224,8 +224,8 @@ COPY(8)
 
 static void copy_row(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, size_t bytes)
 {
-    static void (*const copy[9])(char *, int64_t, const char *, int64_t, int64_t) = {
-        [1] = copy_1, [2] = copy_2, [4] = copy_4, [8] = copy_8};
+    static void (*const copy[9])(char *, int64_t, const char *, int64_t,
+                                 int64_t) = {[1] = copy_1, [2] = copy_2, [4] = copy_4, [8] = copy_8};
     if (to_step == (int64_t)bytes && from_step == (int64_t)bytes)
         memcpy(to, from, (size_t)count * bytes);
     else

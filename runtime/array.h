@@ -9,32 +9,32 @@
    bfloat16) */
 #define GRAM_DTYPES(X) \
     X(B1, "bool", 1, 'b') \
-    X(I1, "i1", 1, 'i') X(I2, "i2", 2, 'i') X(I4, "i4", 4, 'i') X(I8, "i8", 8, 'i') \
-    X(U1, "u1", 1, 'u') X(U2, "u2", 2, 'u') X(U4, "u4", 4, 'u') X(U8, "u8", 8, 'u') \
-    X(F2, "f2", 2, 'f') X(F4, "f4", 4, 'f') X(F8, "f8", 8, 'f') \
-    X(BF16, "bf16", 2, 'e')
+    X(I1, "i1", 1, 'i') \
+    X(I2, "i2", 2, 'i') X(I4, "i4", 4, 'i') X(I8, "i8", 8, 'i') X(U1, "u1", 1, 'u') X(U2, "u2", 2, 'u') \
+        X(U4, "u4", 4, 'u') X(U8, "u8", 8, 'u') X(F2, "f2", 2, 'f') X(F4, "f4", 4, 'f') X(F8, "f8", 8, 'f') \
+            X(BF16, "bf16", 2, 'e')
 
 typedef enum gram_dtype {
 #define X(name, text, bytes, kind) GRAM_##name,
     GRAM_DTYPES(X)
 #undef X
-    GRAM_NDTYPES
+        GRAM_NDTYPES
 } gram_dtype;
 
 enum { GRAM_MAX_DIMS = 8 };
 
 typedef struct gram_array {
     gram_dtype dtype;
-    int ndim;                          /* 0 for a single number */
+    int ndim; /* 0 for a single number */
     int64_t shape[GRAM_MAX_DIMS];
-    int64_t stride[GRAM_MAX_DIMS];     /* in elements; may be 0 or negative */
-    void *data;                        /* entry (0, ..., 0) */
-    void *storage;                     /* what gram_array_free frees; NULL when the data belongs to someone else */
+    int64_t stride[GRAM_MAX_DIMS]; /* in elements; may be 0 or negative */
+    void *data;                    /* entry (0, ..., 0) */
+    void *storage;                 /* what gram_array_free frees; NULL when the data belongs to someone else */
 } gram_array;
 
-size_t gram_dtype_size(gram_dtype dtype);        /* bytes of an element */
-char gram_dtype_kind(gram_dtype dtype);          /* the kind in the table above */
-const char *gram_dtype_name(gram_dtype dtype);   /* "f4", "bool", "bf16" */
+size_t gram_dtype_size(gram_dtype dtype);      /* bytes of an element */
+char gram_dtype_kind(gram_dtype dtype);        /* the kind in the table above */
+const char *gram_dtype_name(gram_dtype dtype); /* "f4", "bool", "bf16" */
 
 /* A dense array in C order over the caller's data. The shape must have passed gram_array_count. */
 gram_array gram_array_dense(gram_dtype dtype, int ndim, const int64_t *shape, void *data);

@@ -39,8 +39,8 @@ static int make_folders(char *folder)
 
 int gram_cache_folder(char folder[GRAM_PATH], char *message, size_t size)
 {
-    if (!from_variable(folder, "GRAM_CACHE", "") && !from_variable(folder, "XDG_CACHE_HOME", "/gram")
-        && !from_variable(folder, "HOME", "/.cache/gram"))
+    if (!from_variable(folder, "GRAM_CACHE", "") && !from_variable(folder, "XDG_CACHE_HOME", "/gram") &&
+        !from_variable(folder, "HOME", "/.cache/gram"))
         return gram_message(message, size, "no cache folder: set GRAM_CACHE or HOME to an absolute path");
     struct stat found;
     if (make_folders(folder) || stat(folder, &found))
@@ -120,9 +120,9 @@ static int keep_in(const char *folder, const char *text, char path[GRAM_PATH])
     char seal[GRAM_SHA256_HEX], message[GRAM_MESSAGE];
     seal_of("", text, strlen(text), seal);
     gram_draft draft;
-    if (snprintf(path, GRAM_PATH, "%s/refused-%.16s.c", folder, seal) >= GRAM_PATH
-        || gram_draft_open(&draft, path, message, sizeof message)
-        || gram_draft_write(&draft, text, strlen(text), message, sizeof message))
+    if (snprintf(path, GRAM_PATH, "%s/refused-%.16s.c", folder, seal) >= GRAM_PATH ||
+        gram_draft_open(&draft, path, message, sizeof message) ||
+        gram_draft_write(&draft, text, strlen(text), message, sizeof message))
         return -1;
     return gram_draft_commit(&draft, message, sizeof message);
 }

@@ -12,7 +12,7 @@ typedef struct gram_command {
     int count;
     char text[GRAM_COMMAND_TEXT];
     size_t used;
-    int overflow;                  /* it did not all fit: running it is an error */
+    int overflow; /* it did not all fit: running it is an error */
 } gram_command;
 
 void gram_command_begin(gram_command *command);

@@ -40,7 +40,7 @@ static char *temporary_name(const char *path, int attempt)
     char *name = malloc(room);
     if (name)
         snprintf(name, room, "%.*s.gram-%ld-%llx-%d", folder, path, (long)getpid(),
-                 (unsigned long long)(seed * UINT64_C(0x9E3779B97F4A7C15)), attempt);
+                 seed * 0x9E3779B97F4A7C15ULL, attempt);
     return name;
 }
 

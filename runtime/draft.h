@@ -5,12 +5,15 @@
 #include <stddef.h>
 
 typedef struct gram_draft {
-    int fd;                /* -1: nothing is open */
-    char *path;            /* where it will appear, symbolic links resolved */
-    char *temporary;       /* where it is now; NULL for what cannot be renamed over: a pipe, a terminal */
+    int fd;          /* -1: nothing is open */
+    char *path;      /* where it will appear, symbolic links resolved */
+    char *temporary; /* where it is now; NULL for what cannot be renamed over: a pipe, a terminal */
 } gram_draft;
 
-#define GRAM_DRAFT_NONE {-1, NULL, NULL}
+#define GRAM_DRAFT_NONE \
+    { \
+        -1, NULL, NULL \
+    }
 
 /* Opens a draft of the file at path. Returns 0, or -1 with a message and nothing left behind. */
 int gram_draft_open(gram_draft *draft, const char *path, char *message, size_t size);

@@ -45,8 +45,8 @@ typedef struct gram_correlation {
     int n;
     double *rho, *work;
     double samples;
-    double alpha;          /* the test's level: a larger p-value is taken for independence */
-    double condition;      /* largest over smallest eigenvalue of rho; infinite where rho is singular in doubles */
+    double alpha;     /* the test's level: a larger p-value is taken for independence */
+    double condition; /* largest over smallest eigenvalue of rho; infinite where rho is singular in doubles */
 } gram_correlation;
 
 /* The correlations of A A', A being n x m (row i: node i), not centred. Fails where a row is nearly zero (its sum of

@@ -18,13 +18,13 @@ static const double LEAST_PIVOT = 1e-12;
 static void tridiagonal(double *S, size_t n, double *d, double *off, double *p)
 {
     for (size_t k = 0; k + 1 < n; k++) {
-        double *v = S + k * n, norm = 0, vp = 0;            /* row k right of the diagonal */
+        double *v = S + k * n, norm = 0, vp = 0; /* row k right of the diagonal */
         for (size_t i = k + 1; i < n; i++)
             norm = hypot(norm, v[i]);
         d[k] = v[k];
         off[k] = v[k + 1] > 0 ? -norm : norm;
         v[k + 1] -= off[k];
-        double half = norm * norm - off[k] * (v[k + 1] + off[k]);    /* |v|^2 / 2 */
+        double half = norm * norm - off[k] * (v[k + 1] + off[k]); /* |v|^2 / 2 */
         for (size_t i = k + 1; i < n && half > 0; i++) {
             p[i] = 0;
             for (size_t j = k + 1; j < n; j++)

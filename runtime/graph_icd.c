@@ -15,7 +15,7 @@ typedef struct edge {
     int *distance[2];      /* from either end, along such paths; 0: there is none */
     int *ancestor;         /* may it be one of an end? */
     int *inside, *reached; /* a set, and the distances within it */
-    int *queue, *seen;     /* n * n: edges as from * n + to */
+    int *queue, *seen;     /* n * n: edges as from * n + to; seen is 0 between walks */
     int r;
 } edge;
 
@@ -40,27 +40,32 @@ static bool passes(const gram_graph *g, int u, int v, int w)
     return u != w && (collider || gram_graph_adjacent(g, u, w));
 }
 
-/* Distances from root along such paths through nodes that are `inside` (NULL: all); 0: not reached. Whether a path
- * goes on depends on its last edge, so edges are what is visited. */
+/* Distances of up to r from root along such paths through nodes that are `inside` (NULL: all); 0: not reached. Whether
+ * a path goes on depends on its last edge, so edges are what is visited, until no node is left to reach. */
 static void walk(const gram_graph *g, const edge *e, int root, const int *inside, int *distance)
 {
     const int n = g->n;
-    int first = 0, last = 0;
-    memset(e->seen, 0, (size_t)n * (size_t)n * sizeof *e->seen);
-    memset(distance, 0, (size_t)n * sizeof *distance);
-    for (int u = -1, v = root; v >= 0;) {
-        int depth = u < 0 ? 0 : e->seen[u * n + v];
+    int first = 0, last = 0, left = 0;
+    for (int w = 0; w < n; w++) {
+        distance[w] = 0;
+        left += w != root && (!inside || inside[w]);
+    }
+    for (int u = -1, v = root, depth = 0; v >= 0 && depth < e->r && left > 0;) {
         for (int w = 0; w < n; w++) {
             bool open = gram_graph_adjacent(g, v, w) && w != root && (!inside || inside[w]);
             if (!open || e->seen[v * n + w] > 0 || (u >= 0 && !passes(g, u, v, w)))
                 continue;
             e->seen[v * n + w] = depth + 1;
+            left -= distance[w] == 0;
             distance[w] = distance[w] == 0 ? depth + 1 : distance[w];
             e->queue[last++] = v * n + w;
         }
         u = first < last ? e->queue[first] / n : -1;
         v = first < last ? e->queue[first++] % n : -1;
+        depth = v >= 0 ? e->seen[u * n + v] : 0;
     }
+    for (int i = 0; i < last; i++)
+        e->seen[e->queue[i]] = 0;
 }
 
 /* Marks what may be an ancestor of an end: along a path towards it no edge has its arrow back or its tail ahead. */

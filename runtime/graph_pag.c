@@ -141,7 +141,7 @@ static bool on_directed_path(const gram_graph *g, int a, int b)
 
 typedef struct path {
     bool (*walkable)(const gram_graph *g, int a, int b);
-    int goal, apart;      /* apart: not to be adjacent to the node before the goal; -1: any may be there */
+    int goal, apart; /* apart: not to be adjacent to the node before the goal; -1: any may be there */
     int length, *node;
 } path;
 

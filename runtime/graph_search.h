@@ -6,12 +6,12 @@
 
 typedef struct gram_search {
     gram_graph *graph;
-    gram_graph frozen;            /* as it was when this level began: what is tried does not depend on what was cut */
+    gram_graph frozen; /* as it was when this level began: what is tried does not depend on what was cut */
     const gram_correlation *correlation;
-    int **separator;              /* of nodes x < y, at x * n + y: a count and as many nodes; NULL: none found */
-    int *pool, *pick, *set;       /* n each: candidates, the subset's places in it, the subset */
-    int *scratch;                 /* 2 * n * n + 5 * n, for walks */
-    int64_t tests;                /* left to make */
+    int **separator;        /* of nodes x < y, at x * n + y: a count and as many nodes; NULL: none found */
+    int *pool, *pick, *set; /* n each: candidates, the subset's places in it, the subset */
+    int *scratch;           /* 2 * n * n + 5 * n, for walks */
+    int64_t tests;          /* left to make */
     bool no_memory;
 } gram_search;
 

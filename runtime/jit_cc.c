@@ -214,8 +214,7 @@ static int build(const request *r, const char *path, const char *key, const char
     return report(r, reason, first);
 }
 
-int gram_cc_compile(const char *text, const gram_cc_options *options, gram_module **module, char *message,
-                    size_t size)
+int gram_cc_compile(const char *text, const gram_cc_options *options, gram_module **module, char *message, size_t size)
 {
     const request r = make_request(text, options, message, size);
     char key[GRAM_SHA256_HEX], folder[GRAM_PATH], path[GRAM_PATH + GRAM_SHA256_HEX + 8] = "", ignored[GRAM_MESSAGE];

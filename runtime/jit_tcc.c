@@ -75,7 +75,7 @@ static int build(TCCState *state, const char *text, const gram_symbol *const *ta
     for (; *tables; tables++)
         add_symbols(state, *tables);
     add_symbols(state, SUPPORT);
-    first->text[0] = '\0';    /* a name's second definition is complained of, and ignored */
+    first->text[0] = '\0'; /* a name's second definition is complained of, and ignored */
     if (tcc_compile_string(state, text) || tcc_relocate(state, TCC_RELOCATE_AUTO))
         return -1;
     return 0;

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum { GRAM_MESSAGE = 1024 };    /* a size that holds any message of the runtime */
+enum { GRAM_MESSAGE = 1024 }; /* a size that holds any message of the runtime */
 
 /* Writes a formatted line, control characters replaced by spaces, cut to size. Returns -1. */
 #if defined(__GNUC__)

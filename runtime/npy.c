@@ -30,7 +30,7 @@ typedef struct reader {
     const char *path;
     char *message;
     size_t size;
-    const char **bytes;        /* in memory: what is left of it */
+    const char **bytes; /* in memory: what is left of it */
     size_t *left;
 } reader;
 

@@ -15,8 +15,9 @@ static const struct {
     const char *name;
     gram_dtype dtype;
 } DTYPES[] = {
-    {"BOOL", GRAM_B1}, {"U8", GRAM_U1},  {"I8", GRAM_I1},  {"U16", GRAM_U2}, {"I16", GRAM_I2}, {"U32", GRAM_U4},   
-    {"I32", GRAM_I4}, {"U64", GRAM_U8},  {"I64", GRAM_I8}, {"F16", GRAM_F2}, {"F32", GRAM_F4}, {"F64", GRAM_F8}, {"BF16", GRAM_BF16},
+    {"BOOL", GRAM_B1}, {"U8", GRAM_U1},  {"I8", GRAM_I1},     {"U16", GRAM_U2}, {"I16", GRAM_I2},
+    {"U32", GRAM_U4},  {"I32", GRAM_I4}, {"U64", GRAM_U8},    {"I64", GRAM_I8}, {"F16", GRAM_F2},
+    {"F32", GRAM_F4},  {"F64", GRAM_F8}, {"BF16", GRAM_BF16},
 };
 
 /* The header being read: `at` is behind what has been, `text` where the next decoded string goes. */
@@ -293,8 +294,13 @@ int gram_safetensors_list(gram_tensors *file, char *message, size_t size)
     if (length < 2 || length > HEADER_MAX || length > file->bytes - 8 || bytes[8] != '{')
         return gram_message(message, size, "not a .safetensors, .npz or .npy file");
     const char *header = (const char *)file->map + 8;
-    parser p = {.at = header, .end = header + length, .file = file, .data = header + length,
-                .data_bytes = file->bytes - 8 - (size_t)length, .message = message, .size = size};
+    parser p = {.at = header,
+                .end = header + length,
+                .file = file,
+                .data = header + length,
+                .data_bytes = file->bytes - 8 - (size_t)length,
+                .message = message,
+                .size = size};
     file->names = p.text = malloc((size_t)length + 1);
     if (!file->names)
         return gram_message(message, size, "out of memory");

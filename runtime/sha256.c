@@ -51,8 +51,8 @@ static void compress(uint32_t state[8], const unsigned char *block)
 
 void gram_sha256_begin(gram_sha256 *hash)
 {
-    *hash = (gram_sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+    *hash = (gram_sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void gram_sha256_add(gram_sha256 *hash, const void *data, size_t bytes)

@@ -7,11 +7,11 @@
 
 typedef struct gram_sha256 {
     uint32_t state[8];
-    uint64_t length;              /* bytes so far */
+    uint64_t length; /* bytes so far */
     unsigned char block[64];
 } gram_sha256;
 
-enum { GRAM_SHA256_HEX = 65 };    /* 64 digits and the terminating 0 */
+enum { GRAM_SHA256_HEX = 65 }; /* 64 digits and the terminating 0 */
 
 void gram_sha256_begin(gram_sha256 *hash);
 void gram_sha256_add(gram_sha256 *hash, const void *data, size_t bytes);

@@ -7,16 +7,16 @@
 #include "array.h"
 
 typedef struct gram_tensor {
-    const char *name;            /* "encoder.layer.0.q.weight"; "" in a .npy file */
-    gram_array array;            /* over the mapped file, of any alignment; what is written there stays private */
+    const char *name; /* "encoder.layer.0.q.weight"; "" in a .npy file */
+    gram_array array; /* over the mapped file, of any alignment; what is written there stays private */
 } gram_tensor;
 
 typedef struct gram_tensors {
     int n;
-    gram_tensor *tensors;        /* sorted by name */
-    void *map;                   /* the file */
+    gram_tensor *tensors; /* sorted by name */
+    void *map;            /* the file */
     size_t bytes;
-    char *names;                 /* what the names point into */
+    char *names; /* what the names point into */
 } gram_tensors;
 
 /* Opens a file. Whatever its header claims is checked against its size; what is compressed, structured or of more than 8

@@ -30,14 +30,14 @@ typedef struct worker {
 
 struct gram_pool {
     gram_team team;
-    pid_t owner;                   /* a forked child has the pool's memory, but not its threads */
-    int64_t spin;                  /* ns; 0 where there are more threads than CPUs */
-    pthread_mutex_t turn;          /* held by the one caller whose phase runs */
+    pid_t owner;          /* a forked child has the pool's memory, but not its threads */
+    int64_t spin;         /* ns; 0 where there are more threads than CPUs */
+    pthread_mutex_t turn; /* held by the one caller whose phase runs */
     gate start, done;
-    atomic_int running;            /* workers that have not yet finished the phase */
-    void (*task)(void *job, int thread);    /* NULL: the workers are to end */
+    atomic_int running;                  /* workers that have not yet finished the phase */
+    void (*task)(void *job, int thread); /* NULL: the workers are to end */
     void *job;
-    worker workers[];              /* team.threads - 1 */
+    worker workers[]; /* team.threads - 1 */
 };
 
 static void gate_open(gate *g)

@@ -4,10 +4,10 @@
 
 #ifndef GRAM_TEAM
 #define GRAM_TEAM
-typedef struct gram_team {        /* how to run one phase on several threads */
+typedef struct gram_team { /* how to run one phase on several threads */
     int threads;
     void (*run)(const struct gram_team *team, void (*task)(void *job, int thread), void *job);
-    void *self;                   /* run calls task(job, t) once for each t in [0, threads) and returns when all have */
+    void *self; /* run calls task(job, t) once for each t in [0, threads) and returns when all have */
 } gram_team;
 #endif
 

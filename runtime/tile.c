@@ -31,8 +31,7 @@
 
 /* An operand named x as parameters; as a vector of row r from lane l on. */
 #define TAKE(t, x) const ELEMENT_##t *x##_, int64_t x##_row, int64_t x##_lane
-#define READ(t, x) \
-    const VECTOR_##t x = x##_lane ? LOAD_##t(x##_ + r * x##_row + l) : SPLAT_##t(x##_[r * x##_row]);
+#define READ(t, x) const VECTOR_##t x = x##_lane ? LOAD_##t(x##_ + r * x##_row + l) : SPLAT_##t(x##_[r * x##_row]);
 
 /* The same for the operands of a row of ops.def, by their letters. */
 #define TAKE_R TAKE(R, a)
@@ -53,11 +52,11 @@
 #define READ_BII READ_B READ(I, b) READ(I, c)
 
 #define OP(id, name, result, operands, vector, reference, range, ...) \
-    static void gram_map_##name(ELEMENT_##result *out, int64_t rows, int64_t lanes, TAKE_##operands) { \
+    static void gram_map_##name(ELEMENT_##result *out, int64_t rows, int64_t lanes, TAKE_##operands) \
+    { \
         for (int64_t r = 0; r < rows; r++) { \
             for (int64_t l = 0; l < lanes; l += GRAM_LANES) { \
-                READ_##operands \
-                STORE_##result(out + r * GRAM_TILE + l, vector); \
+                READ_##operands STORE_##result(out + r * GRAM_TILE + l, vector); \
             } \
         } \
     }
@@ -73,19 +72,39 @@
 #endif
 #define JOIN(isa, type) gram_tiles_##isa##_##type
 #define TABLE(isa, type) JOIN(isa, type)
-#define SYMBOL(name) {#name, (gram_function *)name}
+#define SYMBOL(name) \
+    { \
+#name, (gram_function *)name \
+    }
 
 extern const gram_symbol TABLE(GRAM_ISA, TYPE)[];
-const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {
-    SYMBOL(gram_panel), SYMBOL(gram_block),
-    SYMBOL(gram_tile_mul), SYMBOL(gram_tile_sqdist), SYMBOL(gram_tile_dist1),
-    SYMBOL(gram_tile_softmax), SYMBOL(gram_tile_sum), SYMBOL(gram_tile_max),
-    SYMBOL(gram_tile_finish), SYMBOL(gram_tile_logsumexp), SYMBOL(gram_clear), SYMBOL(gram_add_to), SYMBOL(gram_scatter), SYMBOL(gram_whole_inverse), SYMBOL(gram_whole_expm), SYMBOL(gram_whole_cumsum), SYMBOL(gram_whole_threshold),
-    SYMBOL(gram_tile_keep), SYMBOL(gram_tile_mul_kept),
-    SYMBOL(gram_load), SYMBOL(gram_loadi), SYMBOL(gram_store), SYMBOL(gram_fill),
-    SYMBOL(gram_gather), SYMBOL(gram_gatheri), SYMBOL(gram_iota),
+const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {SYMBOL(gram_panel),
+                                             SYMBOL(gram_block),
+                                             SYMBOL(gram_tile_mul),
+                                             SYMBOL(gram_tile_sqdist),
+                                             SYMBOL(gram_tile_dist1),
+                                             SYMBOL(gram_tile_softmax),
+                                             SYMBOL(gram_tile_sum),
+                                             SYMBOL(gram_tile_max),
+                                             SYMBOL(gram_tile_finish),
+                                             SYMBOL(gram_tile_logsumexp),
+                                             SYMBOL(gram_clear),
+                                             SYMBOL(gram_add_to),
+                                             SYMBOL(gram_scatter),
+                                             SYMBOL(gram_whole_inverse),
+                                             SYMBOL(gram_whole_expm),
+                                             SYMBOL(gram_whole_cumsum),
+                                             SYMBOL(gram_whole_threshold),
+                                             SYMBOL(gram_tile_keep),
+                                             SYMBOL(gram_tile_mul_kept),
+                                             SYMBOL(gram_load),
+                                             SYMBOL(gram_loadi),
+                                             SYMBOL(gram_store),
+                                             SYMBOL(gram_fill),
+                                             SYMBOL(gram_gather),
+                                             SYMBOL(gram_gatheri),
+                                             SYMBOL(gram_iota),
 #define OP(id, name, result, operands, vector, reference, range, ...) SYMBOL(gram_map_##name),
 #include "ops.def"
 #undef OP
-    {NULL, NULL}
-};
+                                             {NULL, NULL}};

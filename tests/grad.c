@@ -150,7 +150,9 @@ static gram_kernel *load(bench *b, const char *jit, int bits, const char *const 
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *kernel = NULL;
-    gram_load_options options = {.jit = jit, .real_bits = bits, .threads = 2, .ngrad = n, .grad = names};
+    gram_derivative by = {.n = n, .names = names};
+    gram_load_options options = {
+        .jit = jit, .real_bits = bits, .threads = 2, .nderivatives = n > 0, .derivatives = &by};
     if (gram_load_file(b->spec, &options, &kernel, message, sizeof message) != GRAM_OK)
         CHECK(b->tally, false, "%s: %s", b->spec, message);
     return kernel;

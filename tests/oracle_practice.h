@@ -172,7 +172,8 @@ static void flow(problem *p, int64_t b)
         mat to = zeros(p, 4, P.c), cross = zeros(p, P.c, 1), mean = zeros(p, 1, 1);
         for (int64_t j = 0; j < P.c; j++)
             for (int64_t i = 0; i < P.r; i++) {
-                int64_t of_key = (int64_t)entry(p, "group", b, 0, 0, i), of_query = (int64_t)entry(p, "group", b, 0, 0, j);
+                int64_t of_key = (int64_t)entry(p, "group", b, 0, 0, i);
+                int64_t of_query = (int64_t)entry(p, "group", b, 0, 0, j);
                 *at(to, of_key, j) += *at(P, i, j);
                 *at(cross, j, 0) += of_key != of_query ? *at(P, i, j) : 0;
                 *at(mean, 0, 0) += of_key != of_query ? *at(P, i, j) / (double)P.c : 0;
@@ -344,7 +345,7 @@ static const oracle oracles_practice[] = {
     {"window", "d before=r", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", window},
     {"cache", "d", "Q=bn4d K=bn2d V=bn2d pastK=b2md pastV=b2md", "O=b4nd", cache},
     {"probabilities", "d", "Q=b4nd K=b4md V=b4md", "O=b4nd P=b4nm S=b4nm", probabilities},
-    {"flow", "d groups=4", "Q=b4nd K=b4nd V=b4nd group#b..n", "O=b4nd to=b4n4 cross=b4.n flow=b4..", flow},
+    {"flow", "d=8 groups=4", "Q=b4n8 K=b4n8 V=b4n8 group#b..n", "O=b4n8 to=b4n4 cross=b4.n flow=b4..", flow},
     {"alibi", "d", "Q=b8nd K=b8nd V=b8nd", "O=b8nd", alibi},
     {"relative", "d reach=r", "Q=b4nd K=b4md V=b4md table=.4.t", "O=b4nd", relative},
     {"rope", "d", "Q=b8nd K=b2nd V=b2nd", "O=b8nd", rope},

@@ -5,16 +5,18 @@ exists: nothing here lists them.
 import os
 import re
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from command import ALL, ROOT, Tally, check, gram, spec_path  # noqa: E402
 
 # How an operation is written where it is not NAME(operands).
 WRITTEN = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}", "pow": "abs({}) ^ {}", "fdiv": "{} // {}",
-           "fmod": "{} % {}", "neg": "-{}", "and": "{} & {}", "or": "{} | {}", "not": "~{}"}
+           "fmod": "{} % {}", "idiv": "{} // {}", "imod": "{} % {}", "neg": "-{}", "and": "{} & {}", "or": "{} | {}", "not": "~{}"}
 # Conversions have no name in the language: integers become real where they meet reals.
 SILENT = {"real": "1.0 * {}", "int": None}
-OPERANDS = {"R": ["a", "b", "(a - b)"], "I": ["(i - j)", "j", "(i + 3)"], "B": ["lt(a, b)", "lt(i, j)", "eq(i, 2)"]}
+ANY = {"R": ["a", "b", "(a - b)"], "I": ["(i - j)", "j", "(i + 3)"], "B": ["lt(a, b)", "lt(i, j)", "eq(i, 2)"]}
+POSITIVE = {**ANY, "R": ["(abs(a) + 0.25)", "(abs(b) + 0.75)", "a"]}
 CC = ["--cc", "gcc -O1 -march=native -std=c11 -Wall -Wextra -Wpedantic -Werror"]
 
 
@@ -24,37 +26,38 @@ def operations():
         return re.findall(r"^OP\(\w+, (\w+), (\w), (\w+),", rows.read(), re.M)
 
 
-def written(name, operands):
-    """The operation in the language; None where it cannot be asked for."""
-    plain = name[1:] if "I" in operands and name.startswith("i") and name != "int" else name
+def written(name, operands, values):
+    """The operation in the language, of values by their type; None where it cannot be asked for."""
+    plain = name[1:] if "I" in operands and name.startswith("i") and name not in WRITTEN else name
     form = SILENT.get(name, WRITTEN.get(plain, plain + "(" + ", ".join(["{}"] * len(operands)) + ")"))
-    return form and form.format(*(OPERANDS[letter][k] for k, letter in enumerate(operands)))
+    return form and form.format(*(values[letter][k] for k, letter in enumerate(operands)))
 
 
 def operation_spec(name, result, operands):
-    """The entries as they are; and a sum over keys of what is certain to be a number."""
-    text = written(name, operands)
-    value = f"where({text}, a, -b)" if result == "B" else f"0.5 * ({text})" if result == "I" else text
+    """The entries as they are, NaN and all; and sums over keys of what is certain to be a number."""
+    real = {"R": "{}", "I": "0.5 * ({})", "B": "where({}, 1.5, -0.5)"}[result]
+    entry, term = (real.format(written(name, operands, values)) for values in (ANY, POSITIVE))
+    arguments = "a, b, i, j"
     return f"""
 local A, B = scores("A", "m", "n"), scores("B", "m", "n")
 local V = tokens("V", 5, "m")
-local P = map(function(a, b, i, j) return {value} end, A, B)
-local N = map(function(a, b, i, j) a, b = abs(a) + 0.25, abs(b) + 0.75 return {value} end, A, B)
+local P = map(function({arguments}) return {entry} end, A, B)
+local N = map(function({arguments}) return {term} end, A, B)
 return kernel("op_{name}", {{ P = P, S = V * N, L = sum(N) }})
 """
 
 
 def test_operations(tally, words):
     for name, result, operands in operations():
-        if written(name, operands):
+        if written(name, operands, ANY):
             tally.faultless(check(operation_spec(name, result, operands), *words), f"operation {name}")
 
 
 def rows_of_readme(title):
-    """First cells of the table that follows a line."""
+    """What stands in the first cells of the table that follows a line."""
     with open(os.path.join(ROOT, "README.md")) as text:
-        table = text.read().split(title, 1)[1].lstrip().split("\n\n")[0 if "|" in title else 0]
-    return re.findall(r"^\| `([^`]+)` \|", table, re.M)
+        table = text.read().split(title, 1)[1].lstrip().split("\n\n")[0]
+    return [name for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
 
 
 def mask(row):
@@ -84,7 +87,6 @@ def test_masks(tally, words):
 
 def kernels():
     """Their names, from the error that lists them."""
-    import tempfile
     with tempfile.TemporaryDirectory() as folder:
         text = 'local X = tokens("X", 4, "n")\nreturn kernel("x", { O = X * coefficient { X, kernel = "?" } })\n'
         message = gram("show", spec_path(text, folder)).stderr

@@ -290,7 +290,7 @@ const luaL_Reg gram_lua_math_events[] = {
     {"__add", add}, {"__sub", sub}, {"__mul", mul}, {"__div", div}, {"__pow", pow_of}, {"__unm", neg_of}, {NULL, NULL},
 };
 const luaL_Reg gram_lua_math_methods[] = {
-    {"exp", exp_of}, {"log", log_of}, {"sqrt", sqrt_of}, {"tanh", tanh_of}, {"abs", abs_of}, {"sign", sign_of},
-    {"maximum", maximum}, {"minimum", minimum}, {"add", add_to}, {"map", map}, {"sum", sum}, {"max", max_of},
-    {"min", min_of}, {NULL, NULL},
+    {"exp", exp_of},   {"log", log_of},      {"sqrt", sqrt_of},    {"tanh", tanh_of}, {"abs", abs_of},
+    {"sign", sign_of}, {"maximum", maximum}, {"minimum", minimum}, {"add", add_to},   {"map", map},
+    {"sum", sum},      {"max", max_of},      {"min", min_of},      {NULL, NULL},
 };

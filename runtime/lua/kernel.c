@@ -12,9 +12,9 @@
 
 #include "tensor.h"
 
-enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
-static const char NAME[] = "gram.kernel", STORE[] = "gram.store";    /* metatables */
-static const char KEPT[] = "gram.store.kept";                        /* the store of this Lua state */
+enum { SPARE = 8 }; /* so many names that the kernel does not have still get the error that says so */
+static const char NAME[] = "gram.kernel", STORE[] = "gram.store"; /* metatables */
+static const char KEPT[] = "gram.store.kept";                     /* the store of this Lua state */
 
 /* A call fills `arguments`, which has room for every input and output; nothing else runs in between. */
 typedef struct kernel {
@@ -54,7 +54,7 @@ static int collect_store(lua_State *lua)
 
 /* ---- loading ---- */
 
-enum { FILE_NAME = 1, TEXT, TABLE, SET };    /* places on the stack of load */
+enum { FILE_NAME = 1, TEXT, TABLE, SET }; /* places on the stack of load */
 
 /* The options of gram.load. */
 typedef struct loading {
@@ -142,7 +142,7 @@ static const struct {
     const char *name;
     void (*take)(lua_State *lua, loading *l);
 } OPTIONS[] = {
-    {"jit", take_jit},     {"cc", take_cc},   {"flags", take_flags}, {"threads", take_threads},
+    {"jit", take_jit},     {"cc", take_cc},   {"flags", take_flags},     {"threads", take_threads},
     {"dtype", take_dtype}, {"set", take_set}, {"seconds", take_seconds},
 };
 enum { NOPTIONS = sizeof OPTIONS / sizeof *OPTIONS };
@@ -177,7 +177,7 @@ static kernel *new_kernel(lua_State *lua, gram_kernel *gram)
     const gram_port *ports;
     const int room = gram_inputs(gram, &ports) + gram_outputs(gram, &ports) + SPARE;
     const size_t each = sizeof(gram_argument) + sizeof(gram_array) + sizeof(int64_t);
-    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 1);    /* its user value: the gradient */
+    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 1); /* its user value: the gradient */
     k->gram = gram;
     k->room = room;
     k->arrays = (gram_array *)(k->arguments + room);
@@ -351,7 +351,7 @@ static void load_gradient(lua_State *lua, const kernel *k, int n, const char *co
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
-    if (gram_load_grad(k->gram, n, names, &gradient, message, sizeof message) != GRAM_OK)
+    if (gram_load_derivative(k->gram, &(gram_derivative){0, n, names}, &gradient, message, sizeof message) != GRAM_OK)
         raise(lua, message);
     wrap(lua, gradient);
 }
@@ -496,10 +496,9 @@ static const struct {
     const char *name;
     void (*push)(lua_State *lua, const kernel *k);
 } FIELDS[] = {
-    {"name", push_name}, {"source", push_source}, {"c_header", push_header}, {"plan", push_plan},
-    {"ir", push_ir},     {"inputs", push_inputs}, {"outputs", push_outputs}, {"sizes", push_sizes},
-    {"cost", push_cost}, {"weights", push_weights}, {"grad", push_grad},
-    {"gradient", push_gradient},
+    {"name", push_name}, {"source", push_source},   {"c_header", push_header}, {"plan", push_plan},
+    {"ir", push_ir},     {"inputs", push_inputs},   {"outputs", push_outputs}, {"sizes", push_sizes},
+    {"cost", push_cost}, {"weights", push_weights}, {"grad", push_grad},       {"gradient", push_gradient},
 };
 
 static int index_event(lua_State *lua)

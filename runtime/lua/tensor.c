@@ -206,7 +206,7 @@ static void fill_from(lua_State *lua, const gram_array *to, int at)
         gram_lua_assign(lua, to, &from);
         return;
     }
-    const gram_array *given = gram_lua_check(lua, at);    /* may overlap `to`, so it is copied first */
+    const gram_array *given = gram_lua_check(lua, at); /* may overlap `to`, so it is copied first */
     gram_array *copy = gram_lua_new(lua, given->dtype, given->ndim, given->shape);
     gram_lua_assign(lua, copy, given);
     from = gram_lua_broadcast(lua, copy, to);
@@ -345,11 +345,14 @@ static int table_of(lua_State *lua)
 }
 
 static const luaL_Reg methods[] = {
-    {"shape", shape_of},       {"dtype", dtype_of}, {"copy", copy}, {"reshape", reshape},
-    {"transpose", transpose},  {"table", table_of}, {NULL, NULL},
+    {"shape", shape_of},      {"dtype", dtype_of}, {"copy", copy}, {"reshape", reshape},
+    {"transpose", transpose}, {"table", table_of}, {NULL, NULL},
 };
 static const luaL_Reg events[] = {
-    {"__newindex", newindex_event}, {"__len", length_event}, {"__gc", collect}, {NULL, NULL},
+    {"__newindex", newindex_event},
+    {"__len", length_event},
+    {"__gc", collect},
+    {NULL, NULL},
 };
 const luaL_Reg gram_lua_tensor_functions[] = {{"tensor", make}, {NULL, NULL}};
 

@@ -45,7 +45,7 @@ void gram_lua_push_weights(lua_State *lua, const gram_kernel *kernel, const char
 extern const luaL_Reg gram_lua_math_methods[], gram_lua_math_events[];
 extern const luaL_Reg gram_lua_tensor_functions[], gram_lua_random_functions[], gram_lua_file_functions[];
 extern const luaL_Reg gram_lua_kernel_functions[];
-void gram_lua_open_tensor(lua_State *lua);        /* leaves the table of methods on top */
+void gram_lua_open_tensor(lua_State *lua); /* leaves the table of methods on top */
 void gram_lua_open_kernel(lua_State *lua);
 
 #endif

@@ -7,8 +7,9 @@
 
 /* struct's letter for each type. numpy has none for bf16: its bits show as integers. */
 static const char *const FORMATS[GRAM_NDTYPES] = {
-    [GRAM_B1] = "?", [GRAM_I1] = "b", [GRAM_I2] = "h", [GRAM_I4] = "i", [GRAM_I8] = "q", [GRAM_U1] = "B",
-    [GRAM_U2] = "H", [GRAM_U4] = "I", [GRAM_U8] = "Q", [GRAM_F2] = "e", [GRAM_F4] = "f", [GRAM_F8] = "d", [GRAM_BF16] = "H",
+    [GRAM_B1] = "?", [GRAM_I1] = "b", [GRAM_I2] = "h",   [GRAM_I4] = "i", [GRAM_I8] = "q",
+    [GRAM_U1] = "B", [GRAM_U2] = "H", [GRAM_U4] = "I",   [GRAM_U8] = "Q", [GRAM_F2] = "e",
+    [GRAM_F4] = "f", [GRAM_F8] = "d", [GRAM_BF16] = "H",
 };
 
 static int find_dtype(char kind, size_t bytes, gram_dtype *dtype)
@@ -23,7 +24,7 @@ static int find_dtype(char kind, size_t bytes, gram_dtype *dtype)
 
 static char kind_of_letter(char letter)
 {
-    static const char *const letters[] = {"b?", "fefd", "ibhilqn", "uBHILQN"};    /* a kind, and the letters of it */
+    static const char *const letters[] = {"b?", "fefd", "ibhilqn", "uBHILQN"}; /* a kind, and the letters of it */
     for (int k = 0; k < 4; k++)
         if (strchr(letters[k] + 1, letter))
             return letters[k][0];
@@ -56,8 +57,10 @@ static int take_buffer(const char *name, gram_array *array, const Py_buffer *vie
     if (*format && strchr(little ? "@=<" : "@=>!", *format))
         format++;
     if (!*format || format[1] || find_dtype(kind_of_letter(*format), (size_t)view->itemsize, &array->dtype) != 0) {
-        PyErr_Format(PyExc_TypeError, "%s has entries of type '%s': expected bool, integers or floats of the machine's "
-                     "byte order", name, view->format ? view->format : "B");
+        PyErr_Format(PyExc_TypeError,
+                     "%s has entries of type '%s': expected bool, integers or floats of the machine's "
+                     "byte order",
+                     name, view->format ? view->format : "B");
         return -1;
     }
     return take_shape(name, view, array);
@@ -160,10 +163,9 @@ void gram_python_release(gram_held *held)
 /* ---- arrays that gram made ---- */
 
 typedef struct buffer {
-    PyObject_HEAD
-    gram_array array;
+    PyObject_HEAD gram_array array;
     PyObject *owner;
-    Py_ssize_t shape[GRAM_MAX_DIMS], strides[GRAM_MAX_DIMS];    /* in bytes */
+    Py_ssize_t shape[GRAM_MAX_DIMS], strides[GRAM_MAX_DIMS]; /* in bytes */
 } buffer;
 
 static int get_buffer(PyObject *self, Py_buffer *view, int flags)
@@ -171,8 +173,12 @@ static int get_buffer(PyObject *self, Py_buffer *view, int flags)
     buffer *b = (buffer *)self;
     (void)flags;
     const Py_ssize_t bytes = (Py_ssize_t)gram_dtype_size(b->array.dtype);
-    *view = (Py_buffer){.buf = b->array.data, .itemsize = bytes, .ndim = b->array.ndim,
-                        .format = (char *)FORMATS[b->array.dtype], .shape = b->shape, .strides = b->strides};
+    *view = (Py_buffer){.buf = b->array.data,
+                        .itemsize = bytes,
+                        .ndim = b->array.ndim,
+                        .format = (char *)FORMATS[b->array.dtype],
+                        .shape = b->shape,
+                        .strides = b->strides};
     view->len = (Py_ssize_t)gram_array_count(b->array.dtype, b->array.ndim, b->array.shape) * bytes;
     Py_INCREF(self);
     view->obj = self;

@@ -18,7 +18,7 @@ typedef struct DLTensor {
         uint16_t lanes;
     } dtype;
     int64_t *shape;
-    int64_t *strides;            /* in elements; NULL: dense */
+    int64_t *strides; /* in elements; NULL: dense */
     uint64_t byte_offset;
 } DLTensor;
 

@@ -15,11 +15,8 @@ static PyObject *open_file(gram_module_state *state, const char *path, gram_tens
 {
     char message[GRAM_MESSAGE_SIZE];
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = gram_tensors_open(file, path, message, sizeof message);
-    Py_END_ALLOW_THREADS
-    if (status != 0)
-        return gram_python_raise(state, GRAM_BAD_ARRAYS, message);
+    Py_BEGIN_ALLOW_THREADS status = gram_tensors_open(file, path, message, sizeof message);
+    Py_END_ALLOW_THREADS if (status != 0) return gram_python_raise(state, GRAM_BAD_ARRAYS, message);
     PyObject *capsule = PyCapsule_New(*file, CAPSULE, close_file);
     if (!capsule)
         gram_tensors_close(*file);

@@ -8,12 +8,11 @@
 #include "module.h"
 
 typedef struct kernel {
-    PyObject_HEAD
-    gram_kernel *gram;
-    PyObject *gradient;          /* the kernel that grad calls; NULL until it does */
+    PyObject_HEAD gram_kernel *gram;
+    PyObject *gradient; /* the kernel that grad calls; NULL until it does */
 } kernel;
 
-enum { SPARE = 8 };    /* so many names that the kernel does not have still get the error that says so */
+enum { SPARE = 8 }; /* so many names that the kernel does not have still get the error that says so */
 
 static gram_module_state *state_of(PyObject *self)
 {
@@ -97,7 +96,7 @@ static int add_input(call *c, const char *name, PyObject *object)
         return add(c, name, object, 0);
     PyObject *number = PyFloat_FromDouble(PyLong_AsDouble(object));
     const int status = number && !PyErr_Occurred() ? add(c, name, number, 0) : -1;
-    Py_XDECREF(number);    /* its value is in c by now */
+    Py_XDECREF(number); /* its value is in c by now */
     return status;
 }
 
@@ -180,10 +179,8 @@ static PyObject *run(call *c)
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = gram_run(c->gram, c->n, c->arguments, message, sizeof message);
-    Py_END_ALLOW_THREADS
-    return status == GRAM_OK ? results(c) : gram_python_raise(c->state, status, message);
+    Py_BEGIN_ALLOW_THREADS status = gram_run(c->gram, c->n, c->arguments, message, sizeof message);
+    Py_END_ALLOW_THREADS return status == GRAM_OK ? results(c) : gram_python_raise(c->state, status, message);
 }
 
 static PyObject *call_kernel(PyObject *self, PyObject *args, PyObject *keywords)
@@ -228,11 +225,10 @@ static PyObject *load_gradient(PyObject *self, int n, const char *const *names)
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = gram_load_grad(((kernel *)self)->gram, n, names, &gradient, message, sizeof message);
-    Py_END_ALLOW_THREADS
-    return status == GRAM_OK ? gram_python_kernel(state_of(self), gradient)
-                             : gram_python_raise(state_of(self), status, message);
+    Py_BEGIN_ALLOW_THREADS status =
+        gram_load_derivative(((kernel *)self)->gram, &(gram_derivative){0, n, names}, &gradient, message, sizeof message);
+    Py_END_ALLOW_THREADS return status == GRAM_OK ? gram_python_kernel(state_of(self), gradient)
+                                                  : gram_python_raise(state_of(self), status, message);
 }
 
 /* k.gradient("Q", ...): the kernel that takes k's inputs and dO, and gives dQ. */
@@ -356,10 +352,10 @@ static PyObject *get_text(PyObject *self, void *closure)
     char message[GRAM_MESSAGE_SIZE];
     const char *text;
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = gram_kernel_text(((kernel *)self)->gram, *(const gram_text_kind *)closure, &text, message, sizeof message);
-    Py_END_ALLOW_THREADS
-    return status == GRAM_OK ? PyUnicode_FromString(text) : gram_python_raise(state_of(self), status, message);
+    Py_BEGIN_ALLOW_THREADS status =
+        gram_kernel_text(((kernel *)self)->gram, *(const gram_text_kind *)closure, &text, message, sizeof message);
+    Py_END_ALLOW_THREADS return status == GRAM_OK ? PyUnicode_FromString(text)
+                                                  : gram_python_raise(state_of(self), status, message);
 }
 
 static const gram_text_kind kinds[] = {GRAM_TEXT_SOURCE, GRAM_TEXT_HEADER, GRAM_TEXT_PLAN, GRAM_TEXT_IR};

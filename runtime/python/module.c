@@ -84,11 +84,10 @@ static PyObject *load(gram_module_state *state, const char *path, const char *te
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *kernel;
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = text ? gram_load_text(name, text, options, &kernel, message, sizeof message)
-                  : gram_load_file(path, options, &kernel, message, sizeof message);
-    Py_END_ALLOW_THREADS
-    return status == GRAM_OK ? gram_python_kernel(state, kernel) : gram_python_raise(state, status, message);
+    Py_BEGIN_ALLOW_THREADS status = text ? gram_load_text(name, text, options, &kernel, message, sizeof message)
+                                         : gram_load_file(path, options, &kernel, message, sizeof message);
+    Py_END_ALLOW_THREADS return status == GRAM_OK ? gram_python_kernel(state, kernel)
+                                                  : gram_python_raise(state, status, message);
 }
 
 static const char load_doc[] =
@@ -213,8 +212,15 @@ static void free_module(void *module)
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, GRAM_SLOT(execute)}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "gram._gram", "gram over libgram.", sizeof(gram_module_state), functions, slots, traverse,
-    clear, free_module,
+    PyModuleDef_HEAD_INIT,
+    "gram._gram",
+    "gram over libgram.",
+    sizeof(gram_module_state),
+    functions,
+    slots,
+    traverse,
+    clear,
+    free_module,
 };
 
 PyMODINIT_FUNC PyInit__gram(void)

@@ -10,11 +10,11 @@
 
 /* The module's own data. */
 typedef struct gram_module_state {
-    PyObject *error;             /* gram.Error */
-    PyObject *port;              /* gram.Port */
-    PyObject *kernel;            /* gram.Kernel */
-    PyObject *buffer;            /* what holds the data of arrays that gram made */
-    PyObject *asarray;           /* numpy.asarray, or memoryview where there is no numpy */
+    PyObject *error;   /* gram.Error */
+    PyObject *port;    /* gram.Port */
+    PyObject *kernel;  /* gram.Kernel */
+    PyObject *buffer;  /* what holds the data of arrays that gram made */
+    PyObject *asarray; /* numpy.asarray, or memoryview where there is no numpy */
     gram_store *store;
 } gram_module_state;
 
@@ -28,7 +28,7 @@ typedef struct gram_held {
     enum { GRAM_HELD_NOTHING, GRAM_HELD_BUFFER, GRAM_HELD_DLPACK } kind;
     Py_buffer view;
     struct DLManagedTensor *tensor;
-    double number;               /* of a Python number */
+    double number; /* of a Python number */
 } gram_held;
 
 /* Describes an object's array: anything with the buffer protocol, DLPack on the CPU, or a number. Returns 0, or -1 with
@@ -49,7 +49,7 @@ PyObject *gram_python_read(PyObject *module, PyObject *args, PyObject *keywords)
 PyObject *gram_python_weights(gram_module_state *state, const gram_kernel *kernel, PyObject *path);
 
 /* A slot or method table holds functions as object pointers or as another function type. */
-#define GRAM_SLOT(f) (__extension__ (void *)(f))
+#define GRAM_SLOT(f) (__extension__(void *)(f))
 #define GRAM_METHOD(f) ((PyCFunction)(void (*)(void))(f))
 
 #endif

@@ -1,0 +1,46 @@
+"""Every streamed spec runs at 32,768 tokens in less than three times its arrays: the peak memory of gram run, whole process.
+
+Here a share of them; where GRAM_TEST=all, every one. Specs whose caller holds an array over pairs run at 2,048.
+"""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from arrays import array_bytes, has_pair_array, load, specs  # noqa: E402
+from command import ALL, GRAM, ROOT, Tally  # noqa: E402
+
+QUICK = {"identity", "rbf", "window", "linear_causal", "permutation", "documents"}
+DENSE = {"deep"}
+
+
+def peak(words):
+    """The exit status, what it printed, and its peak resident memory in bytes."""
+    child = subprocess.Popen([GRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    message = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    return status, message, usage.ru_maxrss * 1024
+
+
+def check(tally, spec):
+    kernel = load(spec)
+    n = 2048 if has_pair_array(kernel) else 32768
+    sizes = {"batch": 1, **{s: 64 if s == "k" else n for s in kernel.sizes}}
+    arrays = array_bytes(kernel, sizes)
+    words = ["run", os.path.join(ROOT, "specs", spec + ".lua"), "--random", *(f"{s}={sizes[s]}" for s in kernel.sizes)]
+    status, message, most = peak(words)
+    print(f"{spec:20} n = {n:5}  arrays {arrays / 2**20:6.1f} MiB  peak {most / 2**20:6.1f} MiB  {most / arrays:.2f} x", flush=True)
+    tally.expect(status == 0, f"{spec}: {message}")
+    tally.expect(most < 3 * arrays, f"{spec}: {most / arrays:.2f} x its arrays")
+
+
+def main():
+    tally = Tally()
+    for spec in sys.argv[1:] or specs():
+        if spec not in DENSE and load(spec).sizes and (ALL or sys.argv[1:] or spec in QUICK):
+            check(tally, spec)
+    tally.end()
+
+
+main()

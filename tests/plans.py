@@ -1,0 +1,85 @@
+"""What specs plan to: streamed or dense, how many flops, how much workspace; and that gram does not change its mind.
+
+Only a sigma inside a sigma goes dense. Forms of one formula cost the same. At 32,768 tokens the workspace of every streamed
+spec is less than its arrays. (memory.py runs them.)
+"""
+import os
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from arrays import array_bytes, gram, has_pair_array, load, shape_of, specs  # noqa: E402
+from command import ROOT, Tally  # noqa: E402
+from command import gram as command  # noqa: E402
+
+DENSE = {"deep"}
+# The same work written in two ways; and orders of eq. (3.2), which differ by what has no n squared in it.
+EQUAL = [("quadratic", 0.001, """
+local d, d1 = 64, 64
+local X = tokens("X", d, "n")
+local WQ, WK = matrix("WQ", d1, d), matrix("WK", d1, d)
+return kernel("equivalent", { O = X * softmax(X:t() * WK:t() * WQ * X / sqrt(d1)) })
+"""), ("multihead", 0.02, "multihead_heads"), ("order2", 0.05, "order4"), ("order2", 0.05, "order8")]
+
+
+def plan_of(spec, *words):
+    return command("show", os.path.join(ROOT, "specs", spec + ".lua"), *words).stdout
+
+
+def sizes_of(kernel, length):
+    return {"batch": 1, **{s: 64 if s == "k" else length for s in kernel.sizes}}
+
+
+def cost(kernel, length):
+    """Operations and workspace at that many tokens; of zeros, which take no memory."""
+    sizes = sizes_of(kernel, length)
+    return kernel.cost({p.name: np.zeros(shape_of(p, sizes), np.int32 if p.integer else np.float32) for p in kernel.inputs})
+
+
+def test_templates(tally):
+    for spec in specs():
+        for kind in ("f32", "f64"):
+            line = plan_of(spec, "--dtype", kind).split("\n")[0]
+            want = f"{spec}: {'dense' if spec in DENSE else 'streamed'}, {kind}"
+            tally.expect(line == want, f"{spec} plans to '{line}', expected '{want}'")
+
+
+def test_operations(tally):
+    for first, within, second in EQUAL:
+        other = gram.load(text=second) if "\n" in second else load(second)
+        a, b = (cost(kernel, 4096)["operations"] for kernel in (load(first), other))
+        tally.expect(a > 0 and abs(a - b) <= within * a, f"{first} takes {a:.4g} operations, {other.name} {b:.4g}")
+    a, b = (cost(load("identity"), n)["operations"] for n in (4096, 8192))
+    tally.expect(b < 2.1 * a, f"identity takes {a:.4g} operations for 4,096 tokens and {b:.4g} for 8,192: not O(n)")
+
+
+def test_workspace(tally):
+    for spec in specs():
+        kernel = load(spec)
+        if spec not in DENSE and kernel.sizes and not has_pair_array(kernel):
+            arrays = array_bytes(kernel, sizes_of(kernel, 32768))
+            part = cost(kernel, 32768)["workspace"] / arrays
+            print(f"{spec:20} arrays {arrays / 2**20:6.1f} MiB  workspace {part:.2f} x")
+            tally.expect(part < 2, f"{spec}: arrays and workspace are {1 + part:.1f} x its arrays")
+
+
+def test_determinism(tally):
+    """The same bytes twice, from another folder, with other threads."""
+    for spec in specs():
+        path = os.path.join(ROOT, "specs", spec + ".lua")
+        texts = {command("show", path, "--stage", "c", *words, cwd=cwd).stdout
+                 for words, cwd in (((), ROOT), ((), "/"), (("--threads", "1"), ROOT))}
+        tally.expect(len(texts) == 1 and texts.pop(), f"{spec}: its C differs from run to run")
+
+
+def main():
+    tally = Tally()
+    test_templates(tally)
+    test_operations(tally)
+    test_workspace(tally)
+    test_determinism(tally)
+    tally.end()
+
+
+main()
