@@ -30,10 +30,10 @@ static const char *flops(gram_ctx *ctx, const gram_step *step)
     const int64_t heads = heads_of(step->heads);
     for (int k = 0; k < step->nleaves + step->nsums; k++) {
         const gram_dim inner = k < step->nleaves ? step->leaves[k].inner : step->sums[k - step->nleaves].rows;
-        gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner}, 3);
+        gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner, step->outer}, 4);
     }
     if (scalars(step) > 0)
-        gram_cost_add(&cost, scalars(step) * heads, step->batched, (gram_dim[]){step->queries, step->lanes}, 2);
+        gram_cost_add(&cost, scalars(step) * heads, step->batched, (gram_dim[]){step->queries, step->lanes, step->outer}, 3);
     return gram_cost_text(&cost);
 }
 

@@ -12,7 +12,7 @@
 #include "cmd.h"
 #include "cmd_check.h"
 
-static const double STEP = 1e-4, TOLERANCE = 1e-6;
+static const double STEP = 1e-3, TOLERANCE = 1e-6; /* the step is the distance that all entries together go */
 enum { NTRIALS = 6, DIRECTIONS = 3 };
 
 /* The spec and its derivative by the reference, at one trial. Arrays are dense and of doubles, integers apart. */
@@ -79,12 +79,21 @@ static double value_at(slopes *s, double distance, double *size)
     return sum;
 }
 
+static double length_of_way(const slopes *s)
+{
+    double squares = 0;
+    for (int k = 0; k < s->plain->build.spec->ninputs; k++)
+        for (int64_t i = 0; s->way[k].data && i < count_of(&s->way[k]); i++)
+            squares += ((double *)s->way[k].data)[i] * ((double *)s->way[k].data)[i];
+    return sqrt(squares);
+}
+
 /* The slope that the derivative says against that of differences. */
 static void compare(slopes *s, const char *name, double slope, double size)
 {
-    double values = 0, d[2];
+    double values = 0, d[2], step = STEP / fmax(length_of_way(s), 1);
     for (int k = 0; k < 2; k++) {
-        double h = STEP * (k + 1), high = value_at(s, h, &values), low = value_at(s, -h, &values);
+        double h = step * (k + 1), high = value_at(s, h, &values), low = value_at(s, -h, &values);
         d[k] = (high - low) / (2 * h);
     }
     double expected = (4 * d[0] - d[1]) / 3, scale = size + fabs(expected) + 1e-3 * values + 1e-30;
@@ -192,7 +201,7 @@ static bool report(const slopes *s, int failed)
     else
         printf("%3d slopes  worst %.1e at %-10s %s\n", s->checked, s->worst, s->where, ok ? "ok" : "FAILED");
     if (!failed && s->rough > 0)
-        printf("    %d more have a kink within %g\n", s->rough, 2 * STEP);
+        printf("    %d more have a kink near by\n", s->rough);
     fflush(stdout);
     return ok;
 }

@@ -142,8 +142,12 @@ static int add_stores(emitter *e, const gram_step *step)
         gram_lines lines = gram_print_program(e->ctx, e->plan, step, &store->program, store->root, store->mask, e->tcc);
         gram_template_begin(e->L, NULL);
         set_lines(e, &lines);
+        bool outer = !gram_dim_is(step->outer, 1);
+        const char *to = gram_print_at(e->ctx, step, b, "");
         set(e, "out", b->name);
-        set(e, "to", gram_print_at(e->ctx, step, b, ""));
+        set(e, "to", outer ? gram_format(e->ctx, "%s + column * job->%s.col", to, b->name) : to);
+        set(e, "query_step", outer ? "row" : "col");
+        set(e, "lane_step", outer ? "col" : "row");
         set(e, "lanes", dim(e, store->lanes));
         gram_template_set_flag(e->L, "guard", is_optional(e->plan, store->buffer));
         gram_template_set_flag(e->L, "direct", lines.sum >= 0 && store->mask < 0);
@@ -236,7 +240,7 @@ static void set_range(emitter *e, const gram_step *step)
 {
     static const struct {
         const char *name, *type;
-    } all[] = {{"job", "const %s_job *job, "}, {"batch", "int64_t batch, "}, {"head", "int64_t head, "}};
+    } all[] = {{"job", "const %s_job *job, "}, {"batch", "int64_t batch, "}, {"head", "int64_t head, "}, {"column", "int64_t column, "}};
     gram_text parameters = {.ctx = e->ctx}, arguments = {.ctx = e->ctx};
     if (!step->keep) {
         gram_template_set_flag(e->L, "range", 0);
@@ -295,6 +299,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "width", stream ? width : "");
     set(e, "queries", dim(e, step->queries));
     set(e, "lanes", dim(e, step->lanes));
+    gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
+    set(e, "columns", dim(e, step->outer));
     set(e, "out", out->name);
     set(e, "to", gram_print_at(e->ctx, step, out, ""));
     set(e, "rows", dim(e, out->rows));
@@ -320,7 +326,6 @@ static const char *add_items(emitter *e, const gram_step *step)
     set(e, "cols", dim(e, in->cols));
     set(e, "to", gram_print_at(e->ctx, step, out, ""));
     set(e, "from", gram_print_at(e->ctx, &like, in, ""));
-    gram_template_set_flag(e->L, "guard", is_optional(e->plan, step->stores[0].buffer));
     return "0";
 }
 
@@ -385,6 +390,8 @@ static const char *add_step(emitter *e, const gram_step *step)
     set(e, "items", items(e, step->heads, step->batched));
     gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
     gram_template_set_flag(e->L, "batched", step->batched);
+    gram_template_set_flag(e->L, "guard", step->nstores == 1 && is_optional(e->plan, step->stores[0].buffer));
+    set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
     for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)
         if (!strcmp(structures[k].name, step->template)) {
             const char *room = structures[k].add(e, step);

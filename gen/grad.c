@@ -314,7 +314,7 @@ static void rows(reverse *r, gram_node *node, gram_node *g)
     gram_node *a = node->args[0];
     gram_dim rest = a->rows, from = node->dim;
     rest.number -= from.number + node->rows.number;
-    if (from.number)
+    if (!gram_dim_is(from, 0))
         g = bi(r, GRAM_OP_VCAT, zeros(r, from, a->cols), g);
     for (int s = 0; s < GRAM_SIZES; s++)
         rest.times[s] = (uint8_t)(rest.times[s] - from.times[s] - node->rows.times[s]);
@@ -542,8 +542,11 @@ static void hand_on(reverse *r)
         r->loc = node->loc;
         if (g && node->keep && g->keep != node->keep) /* a dropped entry took no part, so it gets nothing */
             g = bi(r, GRAM_OP_KEEP, g, node->keep);
+        gram_backward rule = gram_op_is_scalar(node->op) ? scalar : backward[node->op];
+        if (g && node->nargs && r->wanted[node->id] && !rule)
+            gram_fail(r->ctx, node->loc, "%s has no gradient", gram_node_text(r->ctx, node));
         if (g && node->nargs && r->wanted[node->id])
-            (gram_op_is_scalar(node->op) ? scalar : backward[node->op])(r, node, g);
+            rule(r, node, g);
     }
 }
 

@@ -49,6 +49,8 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(SIZE, "size")           /* node.dim as an integer, 1 x 1                                              */ \
     MOP(ROW, "row")             /* rows x 1: 0, 1, 2, ...  (i, the key)                                       */ \
     MOP(COL, "col")             /* 1 x cols: 0, 1, 2, ...  (j, the query)                                     */ \
+    MOP(LOOP, "loop")           /* 1 x 1: the index of the column that an OVER makes                          */ \
+    MOP(OVER, "over")           /* column j of r x c is A (r x 1) with j as its LOOP                          */ \
     MOP(HEAD, "head")           /* 1 x 1, heads: the head's index                                             */ \
     MOP(BATCH, "batch")         /* 1 x 1, batched: the item's index                                           */ \
     MOP(EXPAND, "expand")       /* A repeated to r x c                                                        */ \

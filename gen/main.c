@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,20 +95,6 @@ static int take_seed(gram_cli *cli, const char *value)
     return 0;
 }
 
-static int take_random(gram_cli *cli, const char *value)
-{
-    (void)value;
-    cli->random = true;
-    return 0;
-}
-
-static int take_json(gram_cli *cli, const char *value)
-{
-    (void)value;
-    cli->json = true;
-    return 0;
-}
-
 static int take_grad(gram_cli *cli, const char *value)
 {
     (void)value;
@@ -122,24 +109,6 @@ static int take_jvp(gram_cli *cli, const char *value)
 {
     cli->derivative.forward = 1;
     return take_grad(cli, value);
-}
-
-static int take_output(gram_cli *cli, const char *value)
-{
-    cli->output = value;
-    return 0;
-}
-
-static int take_stage(gram_cli *cli, const char *value)
-{
-    cli->stage = value;
-    return 0;
-}
-
-static int take_weights(gram_cli *cli, const char *value)
-{
-    cli->weights = value;
-    return 0;
 }
 
 /* A number with low < number < high. */
@@ -176,34 +145,9 @@ static int take_order(gram_cli *cli, const char *value)
     return fits ? 0 : gram_usage(cli, "--order wants a whole number up to 1000, not '%s'", value);
 }
 
-static int take_method(gram_cli *cli, const char *value)
-{
-    cli->method = value;
-    return 0;
-}
-
-static int take_groups(gram_cli *cli, const char *value)
-{
-    cli->groups = value;
-    return 0;
-}
-
 static int take_mask(gram_cli *cli, const char *value)
 {
     cli->mask = value;
-    return 0;
-}
-
-static int take_name(gram_cli *cli, const char *value)
-{
-    cli->name = value;
-    return 0;
-}
-
-static int take_dot(gram_cli *cli, const char *value)
-{
-    (void)value;
-    cli->dot = true;
     return 0;
 }
 
@@ -212,32 +156,35 @@ typedef struct option {
     const char *help;
     int (*take)(gram_cli *cli, const char *value);
     const char *only; /* the commands that have it, "run, causal"; NULL: all */
+    size_t field;     /* take NULL: of gram_cli, a bool for a flag, else a text */
 } option;
 
 static const char derived[] = "run, emit, check, bench, show";
 static const option options[] = {
-    {"--set", "NAME=VALUE", "the value of an option of the spec", take_set, NULL},
-    {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL},
-    {"--cc", "COMMAND", "the C compiler of --jit cc, with its flags", take_cc, NULL},
-    {"--threads", "N", "threads to use (default: one for each CPU)", take_threads, NULL},
-    {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL},
-    {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", take_random, NULL},
-    {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL},
-    {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", take_weights, "run, causal, flow"},
-    {"--grad", NULL, "the gradient instead: dO of outputs are read, dX of inputs written", take_grad, derived},
-    {"--jvp", NULL, "derivatives along tangents: tX of inputs are read, tO of outputs written", take_jvp, derived},
-    {"--stage", "ir|plan|c|h", "what to show (default plan)", take_stage, "show"},
-    {"-o", "DIR", "where to write (default: here)", take_output, "emit"},
-    {"--json", NULL, "one JSON object a line", take_json, "bench, causal, size, flow"},
-    {"--alpha", "P", "level of the tests of independence (default 0.01)", take_alpha, "causal"},
-    {"--samples", "N", "samples the matrix stands for (default 1000)", take_samples, "causal"},
-    {"--method", "pc|icd", "pc (default), or icd: causes may be hidden", take_method, "causal"},
-    {"--order", "K", "condition on at most K tokens", take_order, "causal"},
-    {"--dot", NULL, "for Graphviz", take_dot, "causal"},
-    {"--output", "NAME", "the output of the spec that is the matrix", take_name, "causal, flow"},
-    {"--groups", "FILE", "an id for each token; below 0: of no group", take_groups, "flow"},
-    {"--mask", "T:M", "token T and the M of its group nearest by attention", take_mask, "flow"},
-    {"--params", "N", "the number of parameters, such as 175e9", take_params, "size"},
+    {"--set", "NAME=VALUE", "the value of an option of the spec", take_set, NULL, 0},
+    {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL, 0},
+    {"--cc", "COMMAND", "the C compiler of --jit cc, with its flags", take_cc, NULL, 0},
+    {"--threads", "N", "threads to use (default: one for each CPU)", take_threads, NULL, 0},
+    {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL, 0},
+    {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", NULL, NULL,
+     offsetof(gram_cli, random)},
+    {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL, 0},
+    {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", NULL, "run, causal, flow",
+     offsetof(gram_cli, weights)},
+    {"--grad", NULL, "the gradient instead: dO of outputs are read, dX of inputs written", take_grad, derived, 0},
+    {"--jvp", NULL, "derivatives along tangents: tX of inputs are read, tO of outputs written", take_jvp, derived, 0},
+    {"--stage", "ir|plan|c|h", "what to show (default plan)", NULL, "show", offsetof(gram_cli, stage)},
+    {"-o", "DIR", "where to write (default: here)", NULL, "emit", offsetof(gram_cli, output)},
+    {"--json", NULL, "one JSON object a line", NULL, "bench, causal, size, flow", offsetof(gram_cli, json)},
+    {"--alpha", "P", "level of the tests of independence (default 0.01)", take_alpha, "causal", 0},
+    {"--samples", "N", "samples the matrix stands for (default 1000)", take_samples, "causal", 0},
+    {"--method", "pc|icd", "pc (default), or icd: causes may be hidden", NULL, "causal", offsetof(gram_cli, method)},
+    {"--order", "K", "condition on at most K tokens", take_order, "causal", 0},
+    {"--dot", NULL, "for Graphviz", NULL, "causal", offsetof(gram_cli, dot)},
+    {"--output", "NAME", "the output of the spec that is the matrix", NULL, "causal, flow", offsetof(gram_cli, name)},
+    {"--groups", "FILE", "an id for each token; below 0: of no group", NULL, "flow", offsetof(gram_cli, groups)},
+    {"--mask", "T:M", "token T and the M of its group nearest by attention", take_mask, "flow", 0},
+    {"--params", "N", "the number of parameters, such as 175e9", take_params, "size", 0},
 };
 enum { NOPTIONS = sizeof options / sizeof options[0] };
 
@@ -306,6 +253,18 @@ int64_t gram_cli_number(const char *text)
     return *text < '0' || *text > '9' || *end != '\0' || errno != 0 ? -1 : n;
 }
 
+static int take(gram_cli *cli, const option *o, const char *value)
+{
+    void *field = (char *)cli + o->field;
+    if (o->take)
+        return o->take(cli, value);
+    if (o->value)
+        *(const char **)field = value;
+    else
+        *(bool *)field = true;
+    return 0;
+}
+
 static int parse_option(gram_cli *cli, int argc, char **argv, int *i)
 {
     const char *word = argv[*i], *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
@@ -314,10 +273,10 @@ static int parse_option(gram_cli *cli, int argc, char **argv, int *i)
     if (!o)
         return gram_usage(cli, "there is no option %s", word);
     if (!o->value)
-        return equals ? gram_usage(cli, "%s takes no value", o->name) : o->take(cli, NULL);
+        return equals ? gram_usage(cli, "%s takes no value", o->name) : take(cli, o, NULL);
     if (!equals && *i + 1 >= argc)
         return gram_usage(cli, "%s wants a value: %s", o->name, o->value);
-    return o->take(cli, equals ? equals + 1 : argv[++*i]);
+    return take(cli, o, equals ? equals + 1 : argv[++*i]);
 }
 
 static int parse_word(gram_cli *cli, char *word)

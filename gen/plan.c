@@ -225,6 +225,7 @@ static gram_step *new_step(gram_planner *p, const char *template, const gram_nod
     step->batched = shape->batched;
     step->lanes = shape->rows;
     step->queries = shape->cols;
+    step->outer = gram_dim_number(1);
     step->mask = -1;
     step->root = -1;
     return step;
@@ -542,6 +543,22 @@ static void whole_into(gram_planner *p, gram_node *node, int buffer)
     add_step(p, step, p->plan->buffers[buffer].name);
 }
 
+/* A stream for each column of the result: the sums over k of a formula of k, i and the column, down that column. */
+static void over_into(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_node *sum = node->args[0]->op == GRAM_OP_TRANSPOSE ? node->args[0]->args[0] : node->args[0];
+    if (sum->op != GRAM_OP_SUM)
+        gram_fail(p->ctx, node->loc, "a sum over third tokens is not a sum of pairs");
+    gram_step *step = start_stream(p, sum);
+    step->outer = node->cols;
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
+    step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM};
+    add_store(p, step, sum, buffer);
+    add_step(p, step, p->plan->buffers[buffer].name);
+    p->plan->dense |= p->plan->buffers[buffer].storage == GRAM_AT_WORK;
+}
+
 static gram_dim larger(gram_dim a, gram_dim b)
 {
     return gram_dim_is(a, 1) ? b : a;
@@ -588,6 +605,8 @@ static void compute_into(gram_planner *p, gram_node *node, int buffer)
     }
     if (!done && is_parts(node)) {
         parts_into(p, node, buffer);
+    } else if (!done && node->op == GRAM_OP_OVER) {
+        over_into(p, node, buffer);
     } else if (!done && node->op == GRAM_OP_SCATTER) {
         scatter_into(p, node, buffer);
     } else if (!done && gram_is_whole(node)) {
@@ -624,6 +643,23 @@ static bool is_view(const gram_node *node)
            node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_SPLIT_HEADS;
 }
 
+static bool holds_loop(const gram_node *node, char *seen)
+{
+    bool holds = node->op == GRAM_OP_LOOP;
+    if (seen[node->id])
+        return false;
+    seen[node->id] = 1;
+    for (int k = 0; k < node->nargs && !holds && node->op != GRAM_OP_OVER; k++)
+        holds = holds_loop(node->args[k], seen);
+    return holds;
+}
+
+/* Does node's value depend on the column that an OVER makes, so that no array can hold it? */
+static bool varies(gram_planner *p, const gram_node *node)
+{
+    return holds_loop(node, gram_alloc(p->ctx, (size_t)node->id + 1));
+}
+
 /* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen turned. */
 static bool lies_turned(const gram_node *node)
 {
@@ -636,6 +672,9 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
     make_room(p, node->id);
     if (p->computed[node->id])
         return p->buffer[node->id] - 1;
+    if (varies(p, node))
+        gram_fail(p->ctx, node->loc, "%s: of the third token a formula may use dot, sqdist, dist1 and z[p]",
+                  gram_node_text(p->ctx, node));
     if (lies_turned(node) && !p->buffer[node->id]) {
         gram_node *turned = gram_transposed(p->ctx, node);
         make_room(p, turned->id);

@@ -62,6 +62,7 @@ typedef enum gram_instr_kind {
     GRAM_I_LEAF,    /* leaf's products or distances */
     GRAM_I_SUM_OF,  /* stream epilogue: accumulator `index` */
     GRAM_I_STAT,    /* stream epilogue: statistic `index`, per query */
+    GRAM_I_LOOP,    /* stream with `outer`: the column under way */
     GRAM_I_SCATTER, /* adds args[0] to buffer at (args[1], args[2]) */
 } gram_instr_kind;
 
@@ -126,6 +127,7 @@ typedef struct gram_step {
     int root, mask;
     const gram_node *what; /* the node whose tiles root computes */
     const gram_node *keep; /* its predicate */
+    gram_dim outer; /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];

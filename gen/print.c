@@ -169,6 +169,8 @@ static const char *one_number(printer *p, const gram_instr *instr)
         return gram_format(p->ctx, "(gram_int)%s", gram_print_dim(p->ctx, p->plan->spec, instr->dim));
     case GRAM_I_HEAD:
         return gram_format(p->ctx, "(gram_int)(%s)", head_of(p->ctx, p->step, instr->heads));
+    case GRAM_I_LOOP:
+        return "(gram_int)column";
     case GRAM_I_BATCH:
         return p->step->batched ? "(gram_int)batch" : "0";
     default:
@@ -589,6 +591,9 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
         break;
     case GRAM_OP_HEAD:
         at = head_of(ctx, step, node->heads);
+        break;
+    case GRAM_OP_LOOP:
+        at = "column";
         break;
     case GRAM_OP_BATCH:
         at = step->batched ? "batch" : "0";

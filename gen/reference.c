@@ -25,7 +25,7 @@ typedef struct run {
     const gram_spec *spec;
     const int64_t *sizes;
     const gram_view *inputs, *outputs;
-    int64_t batch;
+    int64_t batch, first_item;
     int nnodes;
     const gram_node **nodes; /* those that the outputs need */
     int *first;              /* by node id: the slice of its first head; -1: not needed */
@@ -177,6 +177,8 @@ static int operands_of(const gram_node *node)
         return heads_of(node->args[0]);
     case GRAM_AS_HEADS:
         return 1;
+    case GRAM_NO_HEADS:
+        return 0;
     default:
         return node->nargs;
     }
@@ -357,28 +359,40 @@ static void run_item(run *run)
         if (heads_of(run->spec->outputs[k].node) > heads)
             heads = heads_of(run->spec->outputs[k].node);
     for (int s = 0; s < run->nslices; s++)
-        if (run->slices[s].node && (run->work.item == 0 || run->slices[s].node->batched))
+        if (run->slices[s].node && (run->work.item == run->first_item || run->slices[s].node->batched))
             run->slices[s].left = run->slices[s].uses;
     for (int h = 0; h < heads; h++)
         for (int k = 0; k < run->spec->noutputs; k++) {
             const gram_node *node = run->spec->outputs[k].node;
-            bool now = node->batched ? run->batch > 0 : run->work.item == 0;
+            bool now = node->batched ? run->batch > 0 : run->work.item == run->first_item;
             if (now && wanted(run, k) && h < heads_of(node))
                 output_head(run, k, h);
         }
 }
 
+static void run_all(run *run, int64_t first, int64_t batch, int64_t loop)
+{
+    run->batch = batch;
+    run->first_item = first;
+    run->work = (gram_work){.ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs, .item = first, .loop = loop};
+    collect(run);
+    link_slices(run);
+    do {
+        run_item(run);
+    } while (++run->work.item < first + batch);
+    free_all(run);
+}
+
+void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t loop, const int64_t *sizes,
+                         const gram_view *inputs, const gram_view *outputs)
+{
+    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs};
+    run_all(&run, item, 1, loop);
+}
+
 void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes, const gram_view *inputs,
                     const gram_view *outputs)
 {
-    run run = {.ctx = ctx, .spec = spec, .batch = batch, .sizes = sizes, .inputs = inputs, .outputs = outputs};
-    run.work.spec = spec;
-    run.work.sizes = sizes;
-    run.work.inputs = inputs;
-    collect(&run);
-    link_slices(&run);
-    do {
-        run_item(&run);
-    } while (++run.work.item < batch);
-    free_all(&run);
+    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs};
+    run_all(&run, 0, batch, -1);
 }

@@ -18,7 +18,9 @@ typedef struct gram_work {
     const gram_spec *spec;
     const int64_t *sizes;
     const gram_view *inputs;
+    gram_ctx *ctx;
     int64_t item;
+    int64_t loop; /* the column that the OVER around makes; -1: none */
     int head;
     const gram_node *node;
     gram_operand *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS, their operand's heads */
@@ -32,6 +34,7 @@ typedef enum gram_heads_rule {
     GRAM_ALL_HEADS, /* all heads of the one operand */
     GRAM_ONE_HEAD,  /* the operand's head node->index */
     GRAM_AS_HEADS,  /* head h is operand h */
+    GRAM_NO_HEADS,  /* it evaluates its operand itself */
 } gram_heads_rule;
 
 typedef struct gram_rule {
@@ -49,6 +52,10 @@ static inline int64_t gram_size_of(const gram_spec *spec, const int64_t *sizes, 
         n += dim.times[s] * sizes[s];
     return n;
 }
+
+/* gram_reference for one item, inside the OVER that makes column `loop`. */
+void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t loop, const int64_t *sizes,
+                         const gram_view *inputs, const gram_view *outputs);
 
 extern const gram_rule gram_rules[GRAM_OP_COUNT];
 

@@ -3,6 +3,7 @@
  * Read `gram_rules` at the end first: a row per operation. A dropped entry adds nothing to any sum or maximum, whatever
  * it meets, so what sums asks kept() before it looks at a value. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reference.h"
@@ -121,6 +122,30 @@ static void col_index(gram_work *work)
 static void head_index(gram_work *work)
 {
     fill(work, work->head, 0, 0);
+}
+
+static void loop_index(gram_work *work)
+{
+    fill(work, (double)work->loop, 0, 0);
+}
+
+/* Column by column, each an evaluation of the operand of its own. */
+static void over(gram_work *work)
+{
+    gram_output output = {.name = "column", .node = work->node->args[0]};
+    gram_spec spec = *work->spec;
+    int heads = output.node->heads > 0 ? output.node->heads : 1;
+    int64_t rows = work->out.rows;
+    double *all = calloc((size_t)(rows * heads) + 1, sizeof *all);
+    gram_view view = {.data = all, .head = rows, .row = 1};
+    spec.outputs = &output;
+    spec.noutputs = 1;
+    for (int64_t j = 0; all && j < work->out.cols; j++) {
+        gram_reference_loop(work->ctx, &spec, work->item, j, work->sizes, work->inputs, &view);
+        int head = output.node->heads > 0 ? work->head * heads / (work->node->heads > 0 ? work->node->heads : 1) : 0;
+        memcpy(column(&work->out, j), all + head * rows, (size_t)rows * sizeof *all);
+    }
+    free(all);
 }
 
 static void batch_index(gram_work *work)
@@ -490,6 +515,8 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_SIZE] = {.compute = size},
     [GRAM_OP_ROW] = {.compute = row_index},
     [GRAM_OP_COL] = {.compute = col_index},
+    [GRAM_OP_LOOP] = {.compute = loop_index},
+    [GRAM_OP_OVER] = {.compute = over, .heads = GRAM_NO_HEADS},
     [GRAM_OP_HEAD] = {.compute = head_index},
     [GRAM_OP_BATCH] = {.compute = batch_index},
     [GRAM_OP_EXPAND] = {.compute = copy},

@@ -168,6 +168,12 @@ static void gather(const rule *r)
     set(r, operand(r, 0)->type, broadcast(r, 1, 2, row->rows, col->rows), broadcast(r, 1, 2, row->cols, col->cols));
 }
 
+static void each_column(const rule *r)
+{
+    gram_node *a = operand(r, 0);
+    set(r, GRAM_REAL, a->rows, r->node->cols);
+}
+
 /* The result's sizes are given; the entries and their places broadcast among themselves. */
 static void scatter(const rule *r)
 {
@@ -366,6 +372,8 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_ROW] = row_index,
     [GRAM_OP_COL] = column_index,
     [GRAM_OP_HEAD] = integer,
+    [GRAM_OP_LOOP] = integer,
+    [GRAM_OP_OVER] = each_column,
     [GRAM_OP_BATCH] = batch_index,
     [GRAM_OP_EXPAND] = expand,
     [GRAM_OP_KEEP] = keep,

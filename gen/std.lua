@@ -427,7 +427,7 @@ local function pair_sums(psi, Y)
     if F then return sums(F):t() - F:t() end
     F = try(function(yk, yj) return psi(yk, absent, yj) end)
     if F then return sums(F) - F end
-    fail("permutation_equivariant: a psi2 of all three tokens is not available yet")
+    return core.triples_of(psi, Y)
 end
 
 local equivariant_options = { Y = true, psi1 = true, rho1 = true, psi2 = true, rho2 = true }

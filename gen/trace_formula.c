@@ -379,6 +379,47 @@ static int pairs_of(gram_tracer *t, lua_State *lua)
     return 1;
 }
 
+/* Column j of the tokens, j being the column that an OVER makes. */
+static gram_node *token_of_loop(gram_tracer *t, gram_node *y, gram_node *loop)
+{
+    gram_node like = {.type = GRAM_INT, .rows = y->rows, .cols = gram_dim_number(1)};
+    gram_node *args[] = {y, gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROW, 0, NULL, &like), loop};
+    return gram_node_make(t->ctx, gram_here(t), GRAM_OP_GATHER, 3, args, NULL);
+}
+
+/* The terms (k, i) that count for column j: k neither i nor j. */
+static gram_node *other_tokens(gram_tracer *t, gram_node *terms, gram_dim n, gram_node *loop)
+{
+    gram_loc here = gram_here(t);
+    gram_node one = {.type = GRAM_INT, .rows = n, .cols = gram_dim_number(1)}, row = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = n};
+    gram_node *k = gram_node_make(t->ctx, here, GRAM_OP_ROW, 0, NULL, &one);
+    gram_node *i = gram_node_make(t->ctx, here, GRAM_OP_COL, 0, NULL, &row);
+    gram_node *apart = gram_node_binary(t->ctx, here, GRAM_OP_AND, gram_node_binary(t->ctx, here, GRAM_OP_INE, k, i),
+                                        gram_node_binary(t->ctx, here, GRAM_OP_INE, k, loop));
+    return gram_node_binary(t->ctx, here, GRAM_OP_KEEP, terms, apart);
+}
+
+/* triples_of(f, Y): the sum over k of f(yk, yi, yj), k neither i nor j, as row i and column j. */
+static int triples_of(gram_tracer *t, lua_State *lua)
+{
+    check_function(t, 1, "triples_of");
+    gram_loc here = gram_here(t);
+    gram_node *y = real_matrix(t, 2, "triples_of"), like = {.cols = y->cols};
+    gram_node *loop = gram_node_make(t->ctx, here, GRAM_OP_LOOP, 0, NULL, &like);
+    frame f = {.what = "triples_of", .rows = y->cols, .cols = y->cols, .batched = y->batched, .heads = y->heads};
+    luaL_checkstack(lua, 16, "triples_of");
+    open_formula(t, &f);
+    lua_pushvalue(lua, 1);
+    push_token(t, y, true);
+    push_token(t, y, false);
+    push_token(t, token_of_loop(t, y, loop), false);
+    gram_node *terms = whole_matrix(t, &f, call_formula(t, lua, &f, 3), NULL, 0);
+    gram_node *sum = gram_node_unary(t->ctx, here, GRAM_OP_SUM, other_tokens(t, terms, y->cols, loop));
+    gram_node *column = gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, sum);
+    gram_push_matrix(t, gram_node_make(t->ctx, here, GRAM_OP_OVER, 1, &column, &like));
+    return 1;
+}
+
 static const gram_value *check_token(gram_tracer *t, int index, const char *what)
 {
     const gram_value *value = gram_to_value(t->lua, index);
@@ -454,5 +495,5 @@ void gram_formula_open(gram_tracer *t)
 }
 
 const gram_binding gram_formula_bindings[] = {
-    {"map", map}, {"keep", keep}, {"pairs_of", pairs_of}, {"token_pair", token_pair}, {NULL, NULL},
+    {"map", map}, {"keep", keep}, {"pairs_of", pairs_of}, {"triples_of", triples_of}, {"token_pair", token_pair}, {NULL, NULL},
 };

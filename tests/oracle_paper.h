@@ -315,6 +315,22 @@ static mat query_key(problem *p, mat X)
 }
 
 /* X g with g_ij = e^s_ij / (e^s_ij + sum e^s_ik), k != i, j */
+static void triangle(problem *p, int64_t b)
+{
+    mat Y = scale(1 / sqrt((double)p->k), knowledge_of(p, b)), N = kernel(near, Y, Y), norms = mul(tr(Y), Y);
+    mat g = zeros(p, p->n, p->n);
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            double one = 0, all = 0;
+            for (int64_t k = 0; k < p->n; k++) {
+                one += k != i ? *at(N, k, i) : 0;
+                all += k != i && k != j ? *at(N, k, i) * *at(N, k, j) * *at(N, i, j) : 0;
+            }
+            *at(g, i, j) = i == j ? *at(norms, i, i) / (1 + one) : all / (1 + all);
+        }
+    store(p, "O", b, 0, scale(1 / (double)p->n, mul(tokens(p, "X", b, 0), g)));
+}
+
 static void remark41_printed(problem *p, int64_t b)
 {
     mat X = tokens(p, "X", b, 0), e = map(exp, query_key(p, X)), g = zeros(p, p->n, p->n);
@@ -367,6 +383,7 @@ static const oracle oracles_paper[] = {
     {"position", "d", "X=b.nd", "O=b.nd", position},
     {"arithmetic", "", "X=b.3z Z=b.zz", "O=b..z", arithmetic},
     {"permutation", "d k", "X=b.nd Z=b.kd", "O=b.nd", permutation},
+    {"triangle", "d k", "X=b.nd Z=b.kd", "O=b.nd", triangle},
     {"remark41_printed", "d d1=e", "X=b.nd WQ=..ed WK=..ed", "O=b.nd", remark41_printed},
     {"remark41", "d d1=e", "X=b.nd WQ=..ed WK=..ed", "O=b.nd", remark41},
     {0},
