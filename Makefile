@@ -22,6 +22,8 @@ PYTHON := $(firstword $(foreach p,python3 /usr/bin/python3,$(shell $p -c 'import
 CFLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fPIC $(OPT) -Iruntime $(shell pkg-config --cflags $(LUA) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LUA) 2>/dev/null) -ltcc -ldl -lpthread -lm
 
+PNG = $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
+
 COMMAND = $(wildcard gen/main.c gen/cmd_*.c gen/sample.c)
 LIBRARY = $(filter-out $(COMMAND),$(wildcard gen/*.c)) $(filter-out runtime/tile.c,$(wildcard runtime/*.c))
 TESTS = $(wildcard tests/*.c)
@@ -84,7 +86,7 @@ $B/libgram.a: $(LIBRARY_O)
 
 $B/gram: $(COMMAND_O) $B/libgram.a
 	@echo "  link  $@"
-	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@.$$$$ && mv $@.$$$$ $@
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) $(PNG) -o $@.$$$$ && mv $@.$$$$ $@
 
 -include $(wildcard $B/*.d $B/tests/*.d)
 
@@ -149,7 +151,7 @@ $B/tests/%: tests/%.c $B/libgram.a
 
 PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
 QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py)
-RUN = B="$B" PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
+RUN = MAKEFLAGS= B="$B" PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
 
 check: all $(PROGRAMS)
 	@$(RUN) $(PROGRAMS) $(QUICK)
@@ -187,7 +189,7 @@ install: all shared install-lua
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 	install -m 644 runtime/gram.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
-PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy \
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy \
 	python3-pip python3-setuptools python3-wheel
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

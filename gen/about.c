@@ -33,7 +33,8 @@ static const char *flops(gram_ctx *ctx, const gram_step *step)
         gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner, step->outer}, 4);
     }
     if (scalars(step) > 0)
-        gram_cost_add(&cost, scalars(step) * heads, step->batched, (gram_dim[]){step->queries, step->lanes, step->outer}, 3);
+        gram_cost_add(&cost, scalars(step) * heads, step->batched,
+                      (gram_dim[]){step->queries, step->lanes, step->outer}, 3);
     return gram_cost_text(&cost);
 }
 

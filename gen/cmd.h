@@ -62,5 +62,6 @@ int gram_cmd_bench(const gram_cli *cli);
 int gram_cmd_causal(const gram_cli *cli);
 int gram_cmd_size(const gram_cli *cli);
 int gram_cmd_flow(const gram_cli *cli);
+int gram_cmd_plot(const gram_cli *cli);
 
 #endif

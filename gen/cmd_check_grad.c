@@ -21,11 +21,11 @@ typedef struct slopes {
     bool forward;
     gram_trial trial;
     gram_random random;
-    gram_array *given;    /* the derivative's inputs; the first are the spec's */
-    gram_array *got;      /* the derivative's outputs */
-    gram_array *moved;    /* the spec's inputs, moved */
-    gram_array *weight;   /* of the spec's outputs */
-    gram_array *way;      /* of the spec's inputs; data NULL: stays where it is */
+    gram_array *given;  /* the derivative's inputs; the first are the spec's */
+    gram_array *got;    /* the derivative's outputs */
+    gram_array *moved;  /* the spec's inputs, moved */
+    gram_array *weight; /* of the spec's outputs */
+    gram_array *way;    /* of the spec's inputs; data NULL: stays where it is */
     int checked, rough;
     double worst;
     char where[128];

@@ -18,12 +18,12 @@ enum { POINTS = 100, MOST = 3, ROUNDS = 1000 };
 /* One row: its operation's operands at each point, and what comes of them. */
 typedef struct row {
     gram_op op;
-    int n;                          /* operands */
-    gram_spec *spec;                /* y of the operands; a predicate operand p is p < 0 */
+    int n;           /* operands */
+    gram_spec *spec; /* y of the operands; a predicate operand p is p < 0 */
     gram_random random;
     double at[MOST][POINTS], y[POINTS], slope[POINTS];
     double worst;
-    bool exact;                     /* a point was found wherever one was sought */
+    bool exact; /* a point was found wherever one was sought */
 } row;
 
 static gram_input *operand(gram_ctx *ctx, int k)

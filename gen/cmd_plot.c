@@ -11,7 +11,7 @@
 #include "../runtime/draft.h"
 #include "cmd_attention.h"
 
-enum { SHADES = 256, GAP = 8, FIELD = 480, MOST_SCALE = 16, MOST_PIXELS = 1 << 28 };
+enum { SHADES = 255, BETWEEN = SHADES, GAP = 8, FIELD = 480, MOST_SCALE = 16, MOST_PIXELS = 1 << 28 };
 
 /* Shades between these, evenly apart: paper, sky, sea, night. */
 static const unsigned char colours[][3] = {{255, 255, 255}, {158, 202, 225}, {33, 113, 181}, {8, 29, 68}};
@@ -25,8 +25,9 @@ typedef struct picture {
     unsigned char *shades; /* height x width */
 } picture;
 
-static void fill_palette(unsigned char palette[SHADES][3])
+static void fill_palette(unsigned char palette[SHADES + 1][3])
 {
+    memset(palette[BETWEEN], 210, 3);
     for (int s = 0; s < SHADES; s++) {
         const double at = (double)s / (SHADES - 1) * (NCOLOURS - 1);
         const int from = at < NCOLOURS - 1 ? (int)at : NCOLOURS - 2;
@@ -105,12 +106,12 @@ static int write_file(const char *path, const void *bytes, size_t size)
 
 static int write_png(const picture *p, const char *path)
 {
-    unsigned char palette[SHADES][3];
+    unsigned char palette[SHADES + 1][3];
     png_image image = {.version = PNG_IMAGE_VERSION,
                        .width = (png_uint_32)p->width,
                        .height = (png_uint_32)p->height,
                        .format = PNG_FORMAT_RGB_COLORMAP,
-                       .colormap_entries = SHADES};
+                       .colormap_entries = SHADES + 1};
     png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
     void *bytes = malloc(size);
     int status = GRAM_EXIT_FAULT;
@@ -133,9 +134,10 @@ static int plot(const gram_cli *cli, const gram_attention *a)
     lay_out(&p, a);
     if (p.width > MOST_PIXELS / p.height)
         return gram_fault("error: the picture would be too large: plot some of the heads, or fewer tokens");
-    p.shades = calloc((size_t)p.width, (size_t)p.height);
+    p.shades = malloc((size_t)p.width * (size_t)p.height);
     if (!p.shades)
         return gram_fault("error: out of memory");
+    memset(p.shades, BETWEEN, (size_t)p.width * (size_t)p.height);
     draw(&p);
     int status = write_png(&p, cli->output);
     free(p.shades);

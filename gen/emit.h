@@ -1,12 +1,47 @@
-/* What emit.c takes from about.c. */
+/* What the parts of emit have in common: emit.c makes the frame, emit_step.c the steps, emit_stream.c those that stream,
+ * about.c the opening comment. */
 #ifndef GRAM_EMIT_H
 #define GRAM_EMIT_H
 
 #include "passes.h"
 #include "plan.h"
+#include "print.h"
+
+typedef struct gram_emitter {
+    gram_ctx *ctx;
+    const gram_spec *spec;
+    const gram_plan *plan;
+    const gram_request *request;
+    bool tcc;
+    struct lua_State *L; /* the model */
+    gram_text bodies;    /* the functions of packs and steps */
+} gram_emitter;
 
 /* The comment that opens an emitted file: the formula, the spec's name and hash, the shapes, the plan with its cost, the
  * command that made it. */
 const char *gram_emit_about(gram_ctx *ctx, const gram_spec *spec, const gram_plan *plan, const gram_request *request);
+
+/* Adds the step's functions to the bodies; the room of scratch, in numbers, that a thread of it needs. */
+const char *gram_emit_step(gram_emitter *e, const gram_step *step);
+/* A stream's functions but the one over blocks, into the model: first the epilogue, which tells the arguments of its
+ * call and how many tiles it needs; then the rest, where room is what the loop over blocks needs of scratch, tiles how
+ * many tiles a loop has and last how many the epilogue. The room of all. */
+const char *gram_emit_epilogue(gram_emitter *e, const gram_step *step, int *tiles);
+const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int tiles,
+                             int last);
+/* Declares tiles t0, t1, ... from `at` on; and the room of one. */
+const char *gram_emit_tiles(gram_emitter *e, const char *at, int tiles);
+const char *gram_emit_tile_size(const gram_emitter *e);
+/* A stream's sums side by side, padded; and what the state of a part of the keys takes for each head. */
+const char *gram_emit_width(gram_emitter *e, const gram_step *step);
+const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);
+/* A program's lines, into the model. */
+void gram_emit_lines(gram_emitter *e, const gram_lines *lines);
+/* Is it an output that its caller may leave out, and which nothing else needs? */
+bool gram_emit_is_optional(const gram_plan *plan, int buffer);
+/* "job->batch * 8 * ", before a count: the heads and items that something runs over. */
+const char *gram_emit_items(gram_emitter *e, int heads, bool batched);
+/* Is the buffer, or a view of it, read by a step or packed? */
+bool gram_emit_is_read(const gram_plan *plan, int buffer);
 
 #endif

@@ -76,11 +76,11 @@ typedef struct gram_load_options {
     const gram_option *options;
     int nderivatives; /* the derivative's kernel: the first of the spec, each other of the one before */
     const gram_derivative *derivatives;
-    int64_t max_steps;       /* of the spec's Lua: 0 is 50 million instructions */
-    int64_t max_bytes;       /* its memory: 0 is 256 MiB */
-    double max_seconds;      /* its wall clock: 0 is 1 s */
-    const char *command;     /* a command line for emitted text to name; NULL: none */
-    gram_store *store;       /* where kernels are kept by content; NULL: each load makes its own */
+    int64_t max_steps;   /* of the spec's Lua: 0 is 50 million instructions */
+    int64_t max_bytes;   /* its memory: 0 is 256 MiB */
+    double max_seconds;  /* its wall clock: 0 is 1 s */
+    const char *command; /* a command line for emitted text to name; NULL: none */
+    gram_store *store;   /* where kernels are kept by content; NULL: each load makes its own */
 } gram_load_options;
 
 /* Kernels kept by content: of all loads through one store that ask for the same (spec, options, and files that it may

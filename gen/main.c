@@ -24,6 +24,7 @@ static const command commands[] = {
     {"check", "SPEC", "every back end against the reference; declared symmetries", MAYBE_A_SPEC, gram_cmd_check},
     {"bench", "SPEC [n=2048 ...]", "time it, per back end", A_SPEC, gram_cmd_bench},
     {"show", "SPEC [--stage ir|plan|c|h]", "what will be computed, how, and at what cost", A_SPEC, gram_cmd_show},
+    {"plot", "A.npy | SPEC ... -o FILE.png", "a matrix over pairs of tokens as a picture", A_SPEC, gram_cmd_plot},
     {"list", "", "the specs that come with gram", NO_SPEC, gram_cmd_list},
     {"causal", "A.npy | SPEC ...", "the causal graph behind an attention matrix", A_SPEC, gram_cmd_causal},
     {"size", "--params 175e9 | SPEC", "depth and width for a budget of parameters", MAYBE_A_SPEC, gram_cmd_size},
@@ -169,19 +170,20 @@ static const option options[] = {
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", NULL, NULL,
      offsetof(gram_cli, random)},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL, 0},
-    {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", NULL, "run, causal, flow",
+    {"--weights", "FILE", "a .safetensors or .npz file: inputs by key or name", NULL, "run, causal, flow, plot",
      offsetof(gram_cli, weights)},
     {"--grad", NULL, "the gradient instead: dO of outputs are read, dX of inputs written", take_grad, derived, 0},
     {"--jvp", NULL, "derivatives along tangents: tX of inputs are read, tO of outputs written", take_jvp, derived, 0},
     {"--stage", "ir|plan|c|h", "what to show (default plan)", NULL, "show", offsetof(gram_cli, stage)},
-    {"-o", "DIR", "where to write (default: here)", NULL, "emit", offsetof(gram_cli, output)},
+    {"-o", "DIR", "where to write (emit: here, if not given)", NULL, "emit, plot", offsetof(gram_cli, output)},
     {"--json", NULL, "one JSON object a line", NULL, "bench, causal, size, flow", offsetof(gram_cli, json)},
     {"--alpha", "P", "level of the tests of independence (default 0.01)", take_alpha, "causal", 0},
     {"--samples", "N", "samples the matrix stands for (default 1000)", take_samples, "causal", 0},
     {"--method", "pc|icd", "pc (default), or icd: causes may be hidden", NULL, "causal", offsetof(gram_cli, method)},
     {"--order", "K", "condition on at most K tokens", take_order, "causal", 0},
     {"--dot", NULL, "for Graphviz", NULL, "causal", offsetof(gram_cli, dot)},
-    {"--output", "NAME", "the output of the spec that is the matrix", NULL, "causal, flow", offsetof(gram_cli, name)},
+    {"--output", "NAME", "the output of the spec that is the matrix", NULL, "causal, flow, plot",
+     offsetof(gram_cli, name)},
     {"--groups", "FILE", "an id for each token; below 0: of no group", NULL, "flow", offsetof(gram_cli, groups)},
     {"--mask", "T:M", "token T and the M of its group nearest by attention", take_mask, "flow", 0},
     {"--params", "N", "the number of parameters, such as 175e9", take_params, "size", 0},
@@ -215,7 +217,7 @@ static void print_help(FILE *to)
 {
     fputs("gram: a formula for attention becomes C, run at once or written as a file.\n\n", to);
     for (int i = 0; i < NCOMMANDS; i++)
-        fprintf(to, "  gram %-7s%-29s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(to, "  gram %-7s%-30s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fputs("\nOptions:\n", to);
     for (int i = 0; i < NOPTIONS; i++) {
         char left[40];

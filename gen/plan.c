@@ -354,6 +354,16 @@ static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
     step->sums[step->nsums++] = sum;
 }
 
+/* Keys in great number are not packed for one block of queries. */
+static gram_few has_few(const gram_step *step)
+{
+    if (gram_dim_known(step->lanes) || !step->nleaves || !gram_dim_is(step->outer, 1))
+        return GRAM_FEW_NEVER;
+    return !gram_dim_known(step->queries)             ? GRAM_FEW_PERHAPS
+           : step->queries.number <= GRAM_FEW_QUERIES ? GRAM_FEW_ALWAYS
+                                                      : GRAM_FEW_NEVER;
+}
+
 /* The scores' program: of S in units of log2 for a softmax. */
 static gram_step *start_stream(gram_planner *p, gram_node *node)
 {
@@ -425,6 +435,7 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
     }
     if (last && is_formula(last))
         add_store(p, step, last, buffer);
+    step->few = has_few(step);
     add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
 }
 

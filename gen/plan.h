@@ -2,7 +2,7 @@
  * by emit.c.
  *
  * A step works on a tile space: *lanes* are the rows of its matrix (keys, or the features of a token) and lie along
- * vectors, 64 to a tile; *queries* are its columns, 48 to a block. Two kinds of step cover every formula:
+ * vectors, 64 to a tile; *queries* are its columns, up to 64 to a block. Two kinds of step cover every formula:
  *
  *   map     out = f(tile): a projection with what follows it, an elementwise formula, a pair matrix that must be built
  *   stream  over tiles of lanes: scores are made, used up in sums over the lanes, and forgotten; then an epilogue per block
@@ -117,6 +117,10 @@ typedef struct gram_store_plan {
 
 enum { GRAM_MOST = 64 };
 
+/* May a stream's queries all fit one block? Told by the runtime size where it is not known before. */
+enum { GRAM_FEW_QUERIES = 64 }; /* GRAM_BLOCK of runtime/kernel.h */
+typedef enum gram_few { GRAM_FEW_NEVER, GRAM_FEW_PERHAPS, GRAM_FEW_ALWAYS } gram_few;
+
 typedef struct gram_step {
     const char *name;
     const char *template; /* "map", "stream", ... */
@@ -128,6 +132,7 @@ typedef struct gram_step {
     const gram_node *what; /* the node whose tiles root computes */
     const gram_node *keep; /* its predicate */
     gram_dim outer; /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
+    gram_few few;          /* stream: few queries are a loop of their own */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];

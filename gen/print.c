@@ -21,7 +21,7 @@ typedef struct printer {
     const gram_plan *plan;
     const gram_step *step;
     const gram_program *program;
-    bool tcc;
+    bool tcc, few;
     int root, mask;
     bool *for_root; /* the root needs it */
     int *level;     /* among pair instructions: after how many primitives */
@@ -248,15 +248,21 @@ static void put_leaf(printer *p, gram_text *out, int k)
         const char *call;
     } calls[] = {
         {GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
-    const gram_leaf *leaf = &p->step->leaves[p->program->instr[k].index];
+    const int index = p->program->instr[k].index;
+    const gram_leaf *leaf = &p->step->leaves[index];
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
-    const gram_buffer *left = &p->plan->buffers[leaf->left];
+    bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
+    if (!turned)
+        gram_put(out,
+                 "if (in_place%d) {\n    gram_tile_dots(%s, GRAM_TILE, block%d, %s, keys%d, job->%s.row, queries, %s, "
+                 "lanes);\n} else {\n    ",
+                 index, array_name(p, k), index, inner, index, p->plan->buffers[leaf->left].name, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out,
-                     "%s(%s, GRAM_TILE, block%d, %s, %s + lane * %s, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
-                     calls[c].call, array_name(p, k), p->program->instr[k].index, inner,
-                     gram_print_at(p->ctx, p->step, left, "_panels"), inner, inner);
+            gram_put(out, "%s(%s, GRAM_TILE, block%d, %s, panel%d, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
+                     calls[c].call, array_name(p, k), index, inner, index, inner);
+    if (!turned)
+        gram_put(out, "}\n");
 }
 
 static void put_gather(printer *p, gram_text *out, int k)
@@ -555,11 +561,9 @@ static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step
     return p;
 }
 
-gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
-                              int root, int mask, bool tcc)
+static gram_lines print(printer p)
 {
-    printer p = start(ctx, plan, step, program, root, mask, tcc);
-    const gram_instr *result = &program->instr[root];
+    const gram_instr *result = &p.program->instr[p.root];
     set_levels(&p);
     give_tiles(&p);
     put_ones(&p, &p.lines.item);
@@ -567,14 +571,27 @@ gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_s
     put_rate(&p, &p.lines.block, GRAM_RATE_QUERY, false);
     put_rate(&p, &p.lines.tile, GRAM_RATE_LANE, true);
     put_rate(&p, &p.lines.tile, GRAM_RATE_PAIR, true);
-    if (mask >= 0)
+    if (p.mask >= 0)
         put_mask(&p);
     if (result->kind == GRAM_I_SUM_OF)
         p.lines.sum = result->index;
     else
-        p.lines.root = array_name(&p, root);
-    p.lines.kept = mask >= 0 ? array_name(&p, mask) : NULL;
+        p.lines.root = array_name(&p, p.root);
+    p.lines.kept = p.mask >= 0 ? array_name(&p, p.mask) : NULL;
     return p.lines;
+}
+
+gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
+                              int root, int mask, bool tcc)
+{
+    return print(start(ctx, plan, step, program, root, mask, tcc));
+}
+
+gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool tcc)
+{
+    printer p = start(ctx, plan, step, &step->program, step->root, step->mask, tcc);
+    p.few = true;
+    return print(p);
 }
 
 /* --- predicates over ranges ---------------------------------------------------------------------------------------- */
@@ -615,9 +632,25 @@ static const char *range_input(gram_ctx *ctx, const gram_step *step, const gram_
     return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
 }
 
+/* Integers per token, read at an index whose range is known: from the least to the greatest that stand there. */
+static const char *range_gather(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
+{
+    const gram_node *a = node->args[0];
+    bool down = gram_dim_is(a->cols, 1);
+    if (a->op != GRAM_OP_INPUT || a->type != GRAM_INT || (!down && !gram_dim_is(a->rows, 1)))
+        return NULL;
+    return gram_format(ctx, "gram_range_ids(gram_ids_at(&job->%s, %s, %s), job->%s.%s, %s, %s)", a->input->name,
+                       step->batched ? "batch" : "0", head_of(ctx, step, a->heads), a->input->name,
+                       down ? "row" : "col", gram_print_dim(ctx, spec, down ? a->rows : a->cols),
+                       gram_print_range(ctx, spec, step, node->args[down ? 1 : 2]));
+}
+
 const char *gram_print_range(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
 {
     gram_text text = {.ctx = ctx};
+    const char *gather = node->op == GRAM_OP_GATHER ? range_gather(ctx, spec, step, node) : NULL;
+    if (gather)
+        return gather;
     if (node->op == GRAM_OP_EXPAND || node->op == GRAM_OP_KEEP)
         return gram_print_range(ctx, spec, step, node->args[0]);
     if (node->op == GRAM_OP_INPUT && node->type == GRAM_INT && node->input->kind == GRAM_COUNT)

@@ -4,7 +4,7 @@
 
 #include "plan.h"
 
-/* The lines of one program. Loops nest: item (a head of a batch item), block (48 queries), tile (64 lanes). */
+/* The lines of one program. Loops nest: item (a head of a batch item), block (up to 64 queries), tile (64 lanes). */
 typedef struct gram_lines {
     gram_text item;   /* once per item and block: what is one number */
     gram_text block;  /* per block: one number per query */
@@ -19,6 +19,8 @@ typedef struct gram_lines {
 /* program with these roots (mask -1: none), as a part of step. tcc: calls of tile primitives, else fused loops. */
 gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
                               int root, int mask, bool tcc);
+/* The step's own program in its loop of few queries, where a product's left factor may be read in place. */
+gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool tcc);
 
 /* A size in generated code: "64", "job->n + 4". */
 const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim);

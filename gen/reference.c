@@ -374,7 +374,8 @@ static void run_all(run *run, int64_t first, int64_t batch, int64_t loop)
 {
     run->batch = batch;
     run->first_item = first;
-    run->work = (gram_work){.ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs, .item = first, .loop = loop};
+    run->work = (gram_work){
+        .ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs, .item = first, .loop = loop};
     collect(run);
     link_slices(run);
     do {

@@ -182,6 +182,17 @@ static bool leaves(const gram_node *f, bool left)
     return !f->keep && (left ? gram_dim_is(f->cols, 1) : gram_dim_is(f->rows, 1));
 }
 
+/* Where a product over n terms is divided by n: with n = 0 it is 0 as the empty sum, not 0 / 0. */
+static gram_node *divisor(gram_ctx *ctx, const gram_node *product, gram_node *c)
+{
+    bool count = c->op == GRAM_OP_REAL && c->args[0]->op == GRAM_OP_SIZE &&
+                 gram_dim_equal(c->args[0]->dim, product->args[0]->cols);
+    if (!count)
+        return c;
+    gram_node *one = gram_node_number(ctx, c->loc, GRAM_INT, 1);
+    return build1(ctx, c, GRAM_OP_REAL, gram_node_binary(ctx, c->loc, GRAM_OP_IMAX, c->args[0], one));
+}
+
 /* (c A) B = c (A B), (A / c) B = (A B) / c, where c is a number or one per row of A; and likewise from the right. */
 static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
 {
@@ -201,7 +212,8 @@ static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
         gram_node *rest = x->args[!factor];
         gram_node *product =
             build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
-        return factor ? build2(ctx, node, x->op, product, x->args[1]) : build2(ctx, node, x->op, x->args[0], product);
+        gram_node *c = x->op == GRAM_OP_DIV ? divisor(ctx, node, x->args[1]) : x->args[factor];
+        return factor ? build2(ctx, node, x->op, product, c) : build2(ctx, node, x->op, c, product);
     }
     return NULL;
 }

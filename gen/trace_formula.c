@@ -391,7 +391,8 @@ static gram_node *token_of_loop(gram_tracer *t, gram_node *y, gram_node *loop)
 static gram_node *other_tokens(gram_tracer *t, gram_node *terms, gram_dim n, gram_node *loop)
 {
     gram_loc here = gram_here(t);
-    gram_node one = {.type = GRAM_INT, .rows = n, .cols = gram_dim_number(1)}, row = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = n};
+    gram_node one = {.type = GRAM_INT, .rows = n, .cols = gram_dim_number(1)},
+              row = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = n};
     gram_node *k = gram_node_make(t->ctx, here, GRAM_OP_ROW, 0, NULL, &one);
     gram_node *i = gram_node_make(t->ctx, here, GRAM_OP_COL, 0, NULL, &row);
     gram_node *apart = gram_node_binary(t->ctx, here, GRAM_OP_AND, gram_node_binary(t->ctx, here, GRAM_OP_INE, k, i),
@@ -495,5 +496,6 @@ void gram_formula_open(gram_tracer *t)
 }
 
 const gram_binding gram_formula_bindings[] = {
-    {"map", map}, {"keep", keep}, {"pairs_of", pairs_of}, {"triples_of", triples_of}, {"token_pair", token_pair}, {NULL, NULL},
+    {"map", map}, {"keep", keep}, {"pairs_of", pairs_of}, {"triples_of", triples_of}, {"token_pair", token_pair},
+    {NULL, NULL},
 };

@@ -39,8 +39,8 @@ static char *temporary_name(const char *path, int attempt)
     const size_t room = strlen(path) + 64;
     char *name = malloc(room);
     if (name)
-        snprintf(name, room, "%.*s.gram-%ld-%llx-%d", folder, path, (long)getpid(),
-                 seed * 0x9E3779B97F4A7C15ULL, attempt);
+        snprintf(name, room, "%.*s.gram-%ld-%llx-%d", folder, path, (long)getpid(), seed * 0x9E3779B97F4A7C15ULL,
+                 attempt);
     return name;
 }
 

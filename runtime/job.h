@@ -31,6 +31,11 @@ static inline int64_t gram_parts(int64_t n, int64_t part) {
     return (n + part - 1) / part;
 }
 
+/* Where lane stands in panels of GRAM_TILE lanes x inner numbers. */
+static inline int64_t gram_panel_lane(int64_t lane, int64_t inner) {
+    return (lane - lane % GRAM_TILE) * inner + lane % GRAM_TILE;
+}
+
 /* Where the matrix of one head of one item starts. */
 static inline gram_real *gram_at(const gram_tensor *t, int64_t batch, int64_t head) {
     return t->data + batch * t->batch + head * t->head;

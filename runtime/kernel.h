@@ -52,8 +52,14 @@ typedef uint32_t gram_uint;
 /* The lanes of a tile's row: the keys of a key tile. */
 #define GRAM_TILE 64
 
-/* The query rows of a block. */
-#define GRAM_BLOCK 48
+/* The most query rows of a block. */
+#define GRAM_BLOCK 64
+
+/* So few rows are multiplied by keys as they lie; for more it pays to turn the keys. */
+#define GRAM_FEW_ROWS 8
+
+/* The keys of a part, where the keys of few queries are shared among threads. */
+#define GRAM_PART 1024
 
 /* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
 #define GRAM_PAD GRAM_PICK(16, 8)

@@ -79,6 +79,22 @@ static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t r
     }
 }
 
+/* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
+static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows, int64_t inner) {
+    const int64_t padded = GRAM_PADDED(inner);
+    if (row == 1 && col != 1) {
+        gram_turn(to, padded, from, col, inner, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner && (row != 1 || col == 1); k++) {
+            to[r * padded + k] = col == 1 ? from[r * row + k] : from[r * row + k * col];
+        }
+        for (int64_t k = inner; k < padded; k++) {
+            to[r * padded + k] = 0;
+        }
+    }
+}
+
 /* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
 static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
                               int64_t inner, gram_real scale) {
@@ -205,6 +221,46 @@ static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a
     gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
 }
 
+/* Four sums of products of a with rows of b, ldb apart. */
+static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a, const gram_real *b, int64_t ldb,
+                                              int64_t inner) {
+    gram_vreal sum[4] = {gram_v_splat(0), gram_v_splat(0), gram_v_splat(0), gram_v_splat(0)};
+    const int64_t whole = inner / GRAM_LANES * GRAM_LANES;
+    for (int64_t k = 0; k < whole; k += GRAM_LANES) {
+        const gram_vreal left = gram_v_load(a + k);
+        GRAM_UNROLL
+        for (int c = 0; c < 4; c++) {
+            sum[c] = sum[c] + left * gram_v_load(b + c * ldb + k);
+        }
+    }
+    GRAM_UNROLL
+    for (int c = 0; c < 4; c++) {
+        out[c] = gram_v_sum(sum[c]);
+        for (int64_t k = whole; k < inner; k++) {
+            out[c] += a[k] * b[c * ldb + k];
+        }
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[c * ldb + k]: with b where it lies, for rows so few that turning
+ * it costs more. */
+static inline void gram_tile_dots(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                  int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
+    int64_t c = 0;
+    for (; c + 4 <= cols; c += 4) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_four_dots(out + r * ldo + c, a + r * lda, b + c * ldb, ldb, inner);
+        }
+    }
+    for (; c < cols; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_real same[4];
+            gram_four_dots(same, a + r * lda, b + c * ldb, 0, inner);
+            out[r * ldo + c] = same[0];
+        }
+    }
+}
+
 /* The same with (a - b)^2 for a * b: squared distances, term by term. */
 static inline void gram_tile_sqdist_terms(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                           const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols,
@@ -290,26 +346,26 @@ static inline void gram_tile_dist1(gram_real *out, int64_t ldo, const gram_real 
     gram_sum_all(GRAM_TERM_SIZE, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
 }
 
-/* Sets the lanes of a tile's row from cols on to value, where a row of the tile is reduced whole. */
+/* Sets the lanes of a tile's row from cols on to value, as far as it is reduced. */
 static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
-    for (int64_t c = cols; c < GRAM_TILE; c++) {
+    for (int64_t c = cols; c < GRAM_PADDED(cols); c++) {
         row[c] = value;
     }
 }
 
 /* The greatest of a tile's row, NaN left aside. */
-static inline gram_real gram_row_top(const gram_real *row) {
+static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int cols) {
     gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
-    for (int c = GRAM_LANES; c < GRAM_TILE; c += GRAM_LANES) {
+    for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
         top = gram_v_above(gram_v_load(row + c), top);
     }
     return gram_v_top(top);
 }
 
 /* A tile's row s becomes 2^(s - base); its sum is returned. */
-static inline gram_real gram_row_weigh(gram_real *row, gram_real base) {
+static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
     gram_vreal sum = gram_v_splat(0);
-    for (int c = 0; c < GRAM_TILE; c += GRAM_LANES) {
+    for (int c = 0; c < cols; c += GRAM_LANES) {
         gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
         gram_v_store(row + c, weight);
         sum = sum + weight;
@@ -328,25 +384,69 @@ static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum,
     }
 }
 
-/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
- * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
- * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
- * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. Maxima
- * and weights have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
-static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
-                                     gram_real *out, int64_t ldo, int64_t width) {
-    for (int64_t r = 0; r < rows && cols < GRAM_TILE; r++) {
-        gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
-    }
+/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
+ * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
+                                                 gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
     for (int64_t r = 0; r < rows; r++) {
-        gram_real top = gram_row_top(s + r * GRAM_TILE);
+        gram_real top = gram_row_top(s + r * GRAM_TILE, cols);
         if (top > max[r]) {
             gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
             max[r] = top;
         }
     }
     for (int64_t r = 0; r < rows; r++) {
-        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0);
+        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0, cols);
+    }
+}
+
+/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
+ * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
+ * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
+ * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
+                                     gram_real *out, int64_t ldo, int64_t width) {
+    if (cols == GRAM_TILE) {
+        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
+    }
+    gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+}
+
+/* Joins what two stretches of keys gave: rows x width sums, then the rows' maxima, then their sums of weights, as
+ * gram_tile_softmax leaves them. `to` becomes what both together would have given. */
+static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int64_t rows, int64_t width) {
+    gram_real *max = to + rows * width, *sum = max + rows;
+    const gram_real *from_max = from + rows * width, *from_sum = from_max + rows;
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0, factor[2][GRAM_LANES];
+        gram_vreal own = gram_v_exp2_weight(gram_v_splat(max[r] - base));
+        gram_vreal other = gram_v_exp2_weight(gram_v_splat(from_max[r] - base));
+        gram_v_store(factor[0], own);
+        gram_v_store(factor[1], other);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_vreal v = gram_v_load(to + r * width + c) * own + gram_v_load(from + r * width + c) * other;
+            gram_v_store(to + r * width + c, v);
+        }
+        sum[r] = sum[r] * factor[0][0] + from_sum[r] * factor[1][0];
+        max[r] = top;
+    }
+}
+
+/* to += from */
+static inline void gram_merge_sums(gram_real *to, const gram_real *from, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        to[k] += from[k];
+    }
+}
+
+/* to becomes the greater of both, NaN if either is. */
+static inline void gram_merge_maxima(gram_real *to, const gram_real *from, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        to[k] = to[k] > from[k] || to[k] != to[k] ? to[k] : from[k];
     }
 }
 
@@ -421,6 +521,32 @@ static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gra
             *(col == 1 ? &to[r * row + c] : &to[r * row + c * col]) = tile[r * ld + c];
         }
     }
+}
+
+/* lo and hi become the least and the greatest of count integers, held to what they were. */
+static inline void gram_ids_between(int32_t *lo, int32_t *hi, const int32_t *ids, int64_t step, int64_t count) {
+    int32_t least = *lo, most = *hi;
+    for (int64_t k = 0; k < count && step == 1; k++) {
+        least = ids[k] < least ? ids[k] : least;
+        most = ids[k] > most ? ids[k] : most;
+    }
+    for (int64_t k = 0; k < count && step != 1; k++) {
+        least = ids[k * step] < least ? ids[k * step] : least;
+        most = ids[k * step] > most ? ids[k * step] : most;
+    }
+    *lo = least;
+    *hi = most;
+}
+
+/* The range of ids[i * step] for i in `at`, held to 0 .. n - 1; of 0 where n is 0. */
+static inline gram_range gram_range_ids(const int32_t *ids, int64_t step, int64_t n, gram_range at) {
+    int64_t from = at.lo < 0 ? 0 : at.lo < n ? at.lo : n - 1, to = at.hi < 0 ? 0 : at.hi < n ? at.hi : n - 1;
+    if (n <= 0) {
+        return gram_range_of(0, 0);
+    }
+    int32_t lo = ids[from * step], hi = lo;
+    gram_ids_between(&lo, &hi, ids + from * step, step, to - from + 1);
+    return gram_range_of(lo, hi);
 }
 
 /* Whether the offsets i * row + j * col of i < nrow, j < ncol fit a gram_int. */

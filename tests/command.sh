@@ -108,6 +108,17 @@ expect 0 stdout '^P  *f4 \[9, 6\]' $gram run place.lua X=nine.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --seed 1 O=other.npy
 expect 1 stdout 'differ' cmp one.npy other.npy
 
+# plot
+spec weights 'local X = tokens("X", 4, "n", { heads = 3 })
+return kernel("weights", { A = softmax(X:t() * X) })'
+expect 0 stdout '^head 2: .* to ' $gram plot weights.lua --random n=7 -o out.png
+expect 0 stderr '' $gram run weights.lua --random n=7 A=A.npy
+expect 0 stderr '' $gram plot A.npy -o out2.png
+expect 0 stdout '' cmp out.png out2.png
+check 'a picture' "$(head -c 4 out.png | tail -c 3)" = PNG
+expect 2 stderr 'where to' $gram plot A.npy
+expect 1 stderr 'error:' $gram plot A.npy -o no/such.png
+
 # emit
 expect 0 stderr '' $gram emit soft.lua -o out
 check 'emitted files' -s out/soft.c -a -s out/soft.h

@@ -13,7 +13,7 @@ from arrays import array_bytes, gram, has_pair_array, load, shape_of, specs  # n
 from command import ROOT, Tally  # noqa: E402
 from command import gram as command  # noqa: E402
 
-DENSE = {"deep"}
+DENSE = {"deep", "triangle"}
 # The same work written in two ways; and orders of eq. (3.2), which differ by what has no n squared in it.
 EQUAL = [("quadratic", 0.001, """
 local d, d1 = 64, 64

@@ -305,7 +305,7 @@ static void softmax_rows(suite *s, const gram_real *scores, gram_real *weights, 
         }
         ((softmax *)primitive(s, "gram_tile_softmax"))(weights, QUERIES, cols, max, sum, out, ROOM, WIDTH);
         for (int r = 0; r < QUERIES; r++) {
-            for (int c = 0; c < GRAM_TILE; c++) {
+            for (int c = 0; c < GRAM_PADDED(cols); c++) {
                 int ended = c < cols || weights[r * GRAM_TILE + c] == 0;
                 check(s, ended, "gram_tile_softmax's weight past the end", weights[r * GRAM_TILE + c], 0);
                 out[r * ROOM + c % WIDTH] += weights[r * GRAM_TILE + c];

@@ -225,8 +225,8 @@ static PyObject *load_gradient(PyObject *self, int n, const char *const *names)
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        gram_load_derivative(((kernel *)self)->gram, &(gram_derivative){0, n, names}, &gradient, message, sizeof message);
+    Py_BEGIN_ALLOW_THREADS status = gram_load_derivative(((kernel *)self)->gram, &(gram_derivative){0, n, names},
+                                                         &gradient, message, sizeof message);
     Py_END_ALLOW_THREADS return status == GRAM_OK ? gram_python_kernel(state_of(self), gradient)
                                                   : gram_python_raise(state_of(self), status, message);
 }

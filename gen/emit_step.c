@@ -1,0 +1,325 @@
+/* Emit's steps: puts what a step's template needs into the model, and renders it. */
+#include <string.h>
+
+#include "emit.h"
+#include "print.h"
+#include "template.h"
+
+extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
+    gram_template_scatter[], gram_template_items[], gram_template_whole[];
+
+typedef gram_emitter emitter;
+
+static const char *dim(emitter *e, gram_dim d)
+{
+    return gram_print_dim(e->ctx, e->spec, d);
+}
+
+static void set(emitter *e, const char *key, const char *value)
+{
+    gram_template_set(e->L, key, value);
+}
+
+static const char *render(emitter *e, const char *template, const char *name)
+{
+    return gram_template_render(e->ctx, e->L, template, name);
+}
+
+static void render_body(emitter *e, const char *template, const char *name)
+{
+    gram_put(&e->bodies, "%s", render(e, template, name));
+}
+
+const char *gram_emit_items(emitter *e, int heads, bool batched)
+{
+    const char *heads_text = heads > 1 ? gram_format(e->ctx, "%d * ", heads) : "";
+    return gram_format(e->ctx, "%s%s", batched ? "job->batch * " : "", heads_text);
+}
+
+/* Is the buffer, or a view of it, read by a step or packed? */
+static bool is_read_in(const gram_program *program, int buffer)
+{
+    for (int k = 0; k < program->n; k++)
+        if ((program->instr[k].kind == GRAM_I_LOAD || program->instr[k].kind == GRAM_I_GATHER) &&
+            program->instr[k].buffer == buffer)
+            return true;
+    return false;
+}
+
+static bool is_read_by(const gram_step *step, int buffer)
+{
+    bool read = is_read_in(&step->program, buffer);
+    for (int k = 0; k < step->nleaves; k++)
+        read |= step->leaves[k].left == buffer || step->leaves[k].right == buffer;
+    for (int k = 0; k < step->nsums; k++)
+        read |= step->sums[k].left == buffer;
+    for (int k = 0; k < step->nstores; k++)
+        read |= is_read_in(&step->stores[k].program, buffer);
+    return read;
+}
+
+bool gram_emit_is_read(const gram_plan *plan, int buffer)
+{
+    for (int k = 0; k < plan->nsteps; k++)
+        if (is_read_by(plan->steps[k], buffer))
+            return true;
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && gram_emit_is_read(plan, k))
+            return true;
+    return false;
+}
+
+/* An output that its caller may leave out, and which nothing else needs. */
+bool gram_emit_is_optional(const gram_plan *plan, int buffer)
+{
+    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
+        buffer = plan->buffers[buffer].base;
+    return plan->buffers[buffer].storage == GRAM_AT_OUTPUT && !gram_emit_is_read(plan, buffer);
+}
+
+void gram_emit_lines(emitter *e, const gram_lines *lines)
+{
+    set(e, "item", lines->item.data);
+    set(e, "block", lines->block.data);
+    set(e, "tile", lines->tile.data);
+    set(e, "mask", lines->mask.data);
+    set(e, "root", lines->root);
+    if (lines->kept)
+        set(e, "kept", lines->kept);
+    else
+        gram_template_set_flag(e->L, "kept", 0);
+}
+
+const char *gram_emit_width(emitter *e, const gram_step *step)
+{
+    gram_text width = {.ctx = e->ctx};
+    for (int k = 0; k < step->nsums; k++)
+        gram_put(&width, "%sGRAM_PADDED(%s)", k ? " + " : "", dim(e, step->sums[k].rows));
+    return width.data ? width.data : "";
+}
+
+static void add_sums(emitter *e, const gram_step *step)
+{
+    gram_template_begin(e->L, "sums");
+    for (int k = 0; k < step->nsums; k++) {
+        const gram_sum *sum = &step->sums[k];
+        const gram_buffer *b = &e->plan->buffers[sum->left];
+        const char *rows = dim(e, sum->rows);
+        gram_template_begin(e->L, NULL);
+        set(e, "rows", rows);
+        set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_rows", b->name));
+        set(e, "from", gram_print_at(e->ctx, step, b, sum->pack < 0 ? "" : "_rows"));
+        set(e, "unpacked", b->name);
+        set(e, "source", gram_print_at(e->ctx, step, b, ""));
+        gram_template_set_flag(e->L, "packed", sum->pack >= 0);
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+}
+
+static void add_stats(emitter *e, const gram_step *step)
+{
+    gram_template_begin(e->L, "stats");
+    for (int k = 0; k < step->nstats; k++) {
+        gram_template_begin(e->L, NULL);
+        gram_template_set_flag(e->L, "maximum", step->stats[k].op == GRAM_OP_MAXIMUM);
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+}
+
+static void add_leaves(emitter *e, const gram_step *step)
+{
+    gram_template_begin(e->L, "leaves");
+    for (int k = 0; k < step->nleaves; k++) {
+        const gram_leaf *leaf = &step->leaves[k];
+        const gram_buffer *left = &e->plan->buffers[leaf->left], *right = &e->plan->buffers[leaf->right];
+        gram_template_begin(e->L, NULL);
+        gram_template_set_number(e->L, "index", k);
+        set(e, "left", left->name);
+        gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL);
+        set(e, "source", gram_print_at(e->ctx, step, left, ""));
+        set(e, "panels", gram_print_at(e->ctx, step, left, "_panels"));
+        set(e, "right", right->name);
+        set(e, "from", gram_print_at(e->ctx, step, right, ""));
+        set(e, "inner", dim(e, leaf->inner));
+        set(e, "scale", gram_print_scale(e->ctx, e->plan, step, leaf, e->tcc));
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+}
+
+const char *gram_emit_tile_size(const emitter *e)
+{
+    return e->plan->wide ? "2 * GRAM_BLOCK * GRAM_TILE" : "GRAM_BLOCK * GRAM_TILE";
+}
+
+const char *gram_emit_tiles(emitter *e, const char *at, int tiles)
+{
+    gram_text text = {.ctx = e->ctx};
+    for (int k = 0; k < tiles; k++) {
+        gram_put(&text, "gram_real *const t%d = %s;\n", k, at);
+        at = gram_format(e->ctx, "t%d + %s", k, gram_emit_tile_size(e));
+    }
+    return text.data ? text.data : "";
+}
+
+/* Where a thread's blocks, accumulators and tiles lie in its scratch; the room they take. */
+static const char *add_places(emitter *e, const gram_step *step, const char *width, int tiles, int last)
+{
+    gram_text places = {.ctx = e->ctx}, room = {.ctx = e->ctx};
+    const char *at = "scratch";
+    gram_put(&room, "0");
+    for (int k = 0; k < step->nleaves; k++) {
+        const char *size = gram_format(e->ctx, "GRAM_BLOCK * %s", dim(e, step->leaves[k].inner));
+        gram_put(&places, "gram_real *const block%d = %s;\n", k, at);
+        gram_put(&room, " + %s", size);
+        at = gram_format(e->ctx, "block%d + %s", k, size);
+    }
+    for (int k = 0; k < step->nsums; k++) {
+        gram_put(&places, "gram_real *const sum%d = %s;\n", k, at);
+        at = gram_format(e->ctx, "sum%d + GRAM_PADDED(%s)", k, dim(e, step->sums[k].rows));
+    }
+    if (step->nsums) {
+        at = gram_format(e->ctx, "sum0 + GRAM_BLOCK * (%s)", width);
+        gram_put(&room, " + GRAM_BLOCK * (%s)", width);
+    }
+    if (last)
+        gram_put(&places, "gram_real *const tiles = %s;\n", at);
+    gram_put(&places, "%s", gram_emit_tiles(e, last ? "tiles" : at, tiles));
+    if (tiles)
+        gram_put(&room, " + %d * %s", tiles > last ? tiles : last, gram_emit_tile_size(e));
+    set(e, "places", places.data);
+    return room.data;
+}
+
+static const char *what(emitter *e, const gram_step *step)
+{
+    gram_text text = {.ctx = e->ctx};
+    for (int k = 0; k < step->nstores; k++) {
+        const gram_buffer *b = &e->plan->buffers[step->stores[k].buffer];
+        const gram_node *node =
+            step->nstores == 1 && step->what && !step->nsums && !step->nstats ? step->what : b->node;
+        gram_put(&text, "%s%s = %s", k ? "; " : "", b->name, node ? gram_node_text(e->ctx, node) : "...");
+    }
+    return text.data;
+}
+
+/* A step over tiles, rendered by its template; the room of scratch it needs. */
+static const char *add_tiles(emitter *e, const gram_step *step)
+{
+    gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
+    const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
+    const char *width = gram_emit_width(e, step);
+    add_sums(e, step);
+    add_stats(e, step);
+    add_leaves(e, step);
+    gram_emit_lines(e, &lines);
+    bool stream = !strcmp(step->template, "stream"), maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
+    set(e, "width", stream ? width : "");
+    set(e, "queries", dim(e, step->queries));
+    set(e, "lanes", dim(e, step->lanes));
+    set(e, "out", out->name);
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "rows", dim(e, out->rows));
+    set(e, "cols", dim(e, out->cols));
+    gram_template_set_flag(e->L, "softmax", step->softmax);
+    gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
+    set(e, "columns", dim(e, step->outer));
+    set(e, "dropped", step->softmax || maximum ? "-INFINITY" : "0");
+    int last = 0;
+    const char *arguments = stream ? gram_emit_epilogue(e, step, &last) : NULL;
+    const char *room = add_places(e, step, width, lines.tiles, last);
+    gram_template_set_flag(e->L, "scratch", strcmp(room, "0") != 0);
+    set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
+    set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
+    return stream ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
+}
+
+/* A step that sums an array over the batch's items. */
+static const char *add_items(emitter *e, const gram_step *step)
+{
+    const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
+    gram_step like = *step;
+    like.batched = true;
+    set(e, "in_", in->name);
+    set(e, "out", out->name);
+    set(e, "rows", dim(e, in->rows));
+    set(e, "cols", dim(e, in->cols));
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, &like, in, ""));
+    gram_template_set_flag(e->L, "guard", gram_emit_is_optional(e->plan, step->stores[0].buffer));
+    return "0";
+}
+
+/* A step over whole matrices: one call of the runtime for each head and item. */
+static const char *add_whole(emitter *e, const gram_step *step)
+{
+    static const struct {
+        gram_op op;
+        const char *call, *room; /* r, c: the sizes of the operand */
+    } calls[] = {
+        {GRAM_OP_INVERSE,
+         "gram_whole_inverse(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
+         "2 * %s * %s"},
+        {GRAM_OP_EXPM, "gram_whole_expm(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
+         "3 * %s * %s"},
+        {GRAM_OP_CUMSUM,
+         "gram_whole_cumsum(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, scratch)", "%s"},
+        {GRAM_OP_THRESHOLD, NULL, NULL},
+    };
+    const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
+    const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "", *call = NULL;
+    const gram_node *node = step->what;
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++)
+        if (calls[k].op == node->op && calls[k].call) {
+            call = gram_format(e->ctx, calls[k].call, out->name, out->name, in->name, in->name, rows, cols);
+            room = gram_format(e->ctx, calls[k].room, rows, cols);
+            room = gram_format(e->ctx, "GRAM_PADDED((int64_t)(sizeof(double) / sizeof(gram_real)) * %s)", room);
+        }
+    gram_template_set_flag(e->L, "threshold", 0);
+    if (node->op == GRAM_OP_THRESHOLD) {
+        call = gram_format(e->ctx,
+                           "gram_whole_threshold(to, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, %s_%s_f)",
+                           out->name, in->name, in->name, rows, cols, e->spec->name, step->name);
+        set(e, "threshold", node->fn);
+        set(e, "threshold_of_v", gram_format(e->ctx, "gram_v_%s(v)", node->fn));
+    }
+    set(e, "call", call);
+    set(e, "room", room);
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, step, in, ""));
+    gram_template_set_flag(e->L, "tcc", e->tcc);
+    return *room ? room : "0";
+}
+
+/* The loop structures: a step names its template; `add` puts what the template needs into the model and returns the
+ * scratch that a thread of it needs. */
+static const struct {
+    const char *name, *text, *file;
+    const char *(*add)(emitter *e, const gram_step *step);
+} structures[] = {
+    {"map", gram_template_map, "map.c.in", add_tiles},
+    {"stream", gram_template_stream, "stream.c.in", add_tiles},
+    {"scatter", gram_template_scatter, "scatter.c.in", add_tiles},
+    {"whole", gram_template_whole, "whole.c.in", add_whole},
+    {"items", gram_template_items, "items.c.in", add_items},
+};
+
+const char *gram_emit_step(emitter *e, const gram_step *step)
+{
+    gram_template_set_flag(e->L, "guard", step->nstores == 1 && gram_emit_is_optional(e->plan, step->stores[0].buffer));
+    set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
+    set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
+    set(e, "what", what(e, step));
+    set(e, "items", gram_emit_items(e, step->heads, step->batched));
+    gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
+    gram_template_set_flag(e->L, "batched", step->batched);
+    for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)
+        if (!strcmp(structures[k].name, step->template)) {
+            const char *room = structures[k].add(e, step);
+            render_body(e, structures[k].text, structures[k].file);
+            return room;
+        }
+    gram_fail(e->ctx, (gram_loc){0}, "no loop structure %s", step->template);
+}

@@ -1,0 +1,946 @@
+/*
+ * attention
+ *
+ *     O = V * softmax(K:t() * Q / 2)
+ *
+ *     Q        4 x n
+ *     K        4 x m
+ *     V        3 x m
+ *
+ * Plan (batch, sizes as in the arguments):
+ * attention: streamed, f32
+ * step 1     O  stream of m x n
+ *            0.5 * (K:t() * Q), m x n
+ *            not built: made tile by tile, and summed down its columns
+ *            17 batch m n flops
+ * bytes      28 batch n + 28 batch m
+ * workspace  28 batch m + the threads' blocks
+ * parameters 0
+ *
+ * From spec 586ac0ac4f9430df, by: gram emit attention.lua
+ */
+#include "attention.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A real number, and the integer of its width: a mask holds all its bits set, or none. */
+typedef float gram_real;
+typedef int32_t gram_bits;
+typedef uint32_t gram_ubits;
+
+/* An integer: an index, a size, an id, a count. */
+typedef int32_t gram_int;
+typedef uint32_t gram_uint;
+#define GRAM_INT_MIN INT32_MIN
+#define GRAM_INT_MAX INT32_MAX
+
+/* The lanes of a tile's row: the keys of a key tile. */
+#define GRAM_TILE 64
+
+/* The most query rows of a block. */
+#define GRAM_BLOCK 64
+
+/* So few rows are multiplied by keys as they lie; for more it pays to turn the keys. */
+#define GRAM_FEW_ROWS 8
+
+/* The keys of a part, where the keys of few queries are shared among threads. */
+#define GRAM_PART 1024
+
+/* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
+#define GRAM_PAD 16
+
+/* A lane count, padded. */
+#define GRAM_PADDED(lanes) (((lanes) + GRAM_PAD - 1) / GRAM_PAD * GRAM_PAD)
+
+/* A rows x columns matrix per head of each batch item; strides in elements. */
+typedef struct gram_tensor {
+    gram_real *data;
+    int64_t batch, head, row, col;
+} gram_tensor;
+
+/* The sizes that a kernel takes are below this, so that a sum of two indices fits 32 bits. */
+#define GRAM_MOST_TOKENS ((int64_t)1 << 30)
+
+/* The lesser of a and b. */
+static inline int64_t gram_least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* The greater of a and b. */
+static inline int64_t gram_most(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* How many parts of size `part` cover n. */
+static inline int64_t gram_parts(int64_t n, int64_t part) {
+    return (n + part - 1) / part;
+}
+
+/* Where the matrix of one head of one item starts. */
+static inline gram_real *gram_at(const gram_tensor *t, int64_t batch, int64_t head) {
+    return t->data + batch * t->batch + head * t->head;
+}
+
+/* An array of the caller's: dense as given, or with his strides of batch, head and token where any is not 0. */
+static inline gram_tensor gram_strided(const gram_real *data, const int64_t *stride, gram_tensor dense) {
+    dense.data = (gram_real *)data;
+    if (stride[0] || stride[1] || stride[2]) {
+        dense.batch = stride[0];
+        dense.head = stride[1];
+        dense.col = stride[2];
+    }
+    return dense;
+}
+
+/* The transpose of t. */
+static inline gram_tensor gram_turned(gram_tensor t) {
+    gram_tensor v = {t.data, t.batch, t.head, t.col, t.row};
+    return v;
+}
+
+/* Takes room for count numbers from the workspace, in steps of 64 bytes: its place, or NULL while only counting. */
+static inline gram_real *gram_carve(void *workspace, size_t *used, int64_t count) {
+    gram_real *place = workspace ? (gram_real *)(void *)((char *)workspace + *used) : NULL;
+    *used += ((size_t)count * sizeof(gram_real) + 63) / 64 * 64;
+    return place;
+}
+
+/* Runs one phase on the team, or on the calling thread where there is none. */
+static inline void gram_run(const gram_team *team, void (*task)(void *job, int thread), void *job) {
+    if (team) {
+        team->run(team, task, job);
+    } else {
+        task(job, 0);
+    }
+}
+
+/* The vector types: GRAM_LANES reals, integers or predicates (all bits of a lane set where it holds), doubles.
+ * The compiler splits a vector wider than the register. GCC tells of calling conventions that such vectors lack, even
+ * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment. */
+#if defined(__GNUC__) && !defined(__TINYC__)
+#if defined(__AVX512F__)
+#define GRAM_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define GRAM_VECTOR_BYTES 32
+#else
+#define GRAM_VECTOR_BYTES 16
+#endif
+#define GRAM_LANES ((int)(GRAM_VECTOR_BYTES / sizeof(gram_real)))
+#define GRAM_ALWAYS __attribute__((always_inline))
+#define GRAM_CONVERT(type, vector) __builtin_convertvector(vector, type)
+#define GRAM_TEST(type, test) ((type)(test))
+#pragma GCC diagnostic ignored "-Wpsabi"
+#if !defined(__clang__)
+#pragma GCC optimize("fp-contract=fast", "no-math-errno", "no-trapping-math")
+#if defined(__x86_64__)
+#pragma GCC target("tune=generic")
+#endif
+#endif
+typedef gram_real gram_vreal __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_bits gram_mask __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_ubits gram_umask __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_int gram_vint1 __attribute__((vector_size(GRAM_LANES * sizeof(gram_int))));
+typedef gram_vint1 gram_vint2 __attribute__((aligned(16)));
+typedef gram_vint2 gram_vint __attribute__((may_alias));
+typedef gram_uint gram_vuint __attribute__((vector_size(GRAM_LANES * sizeof(gram_int))));
+typedef double gram_vdouble1 __attribute__((vector_size(GRAM_LANES * sizeof(double))));
+typedef gram_vdouble1 gram_vdouble2 __attribute__((aligned(16)));
+typedef gram_vdouble2 gram_vdouble __attribute__((may_alias));
+#else
+#define GRAM_LANES 1
+#define GRAM_ALWAYS
+#define GRAM_CONVERT(type, vector) ((type)(vector))
+#define GRAM_TEST(type, test) (-(type)(test))
+typedef gram_real gram_vreal;
+typedef gram_bits gram_mask;
+typedef gram_ubits gram_umask;
+typedef gram_int gram_vint;
+typedef gram_uint gram_vuint;
+typedef double gram_vdouble;
+#endif
+
+/* Unrolls the next loop, whose bounds are constants, so that what it indexes can live in registers. */
+#if defined(__clang__)
+#define GRAM_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__) && !defined(__TINYC__)
+#define GRAM_UNROLL _Pragma("GCC unroll 32")
+#else
+#define GRAM_UNROLL
+#endif
+
+/* Reads GRAM_LANES reals from p, which need not be aligned. */
+static inline GRAM_ALWAYS gram_vreal gram_v_load(const gram_real *p) {
+    gram_vreal v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Writes GRAM_LANES reals to p. */
+static inline GRAM_ALWAYS void gram_v_store(gram_real *p, gram_vreal v) {
+    memcpy(p, &v, sizeof v);
+}
+
+/* Every lane x. (x - 0 is x for every x, and a number meets a vector in every lane.) */
+static inline GRAM_ALWAYS gram_vreal gram_v_splat(gram_real x) {
+    return x - (gram_vreal){0};
+}
+
+/* Every lane x, which is 0 or -1. */
+static inline GRAM_ALWAYS gram_mask gram_v_splatm(gram_bits x) {
+    return x - (gram_mask){0};
+}
+
+/* The bits of a real, and the real of these bits. */
+#if defined(GRAM_VECTOR_BYTES)
+#define gram_v_bits(v) ((gram_mask)(v))
+#define gram_v_unbits(m) ((gram_vreal)(m))
+#else
+static inline gram_mask gram_v_bits(gram_vreal v) {
+    gram_mask m;
+    memcpy(&m, &v, sizeof m);
+    return m;
+}
+static inline gram_vreal gram_v_unbits(gram_mask m) {
+    gram_vreal v;
+    memcpy(&v, &m, sizeof v);
+    return v;
+}
+#endif
+
+/* a < b */
+static inline GRAM_ALWAYS gram_mask gram_v_lt(gram_vreal a, gram_vreal b) {
+    return GRAM_TEST(gram_mask, a < b);
+}
+
+/* a where m holds, b elsewhere. (Said by a comparison, so that GCC sees a choice, and makes a blend of it.) */
+static inline GRAM_ALWAYS gram_vreal gram_v_where(gram_mask m, gram_vreal a, gram_vreal b) {
+    gram_mask on = GRAM_TEST(gram_mask, m != 0);
+    return gram_v_unbits((gram_v_bits(a) & on) | (gram_v_bits(b) & ~on));
+}
+
+/* The greater of a and b, b if either is NaN. */
+static inline GRAM_ALWAYS gram_vreal gram_v_above(gram_vreal a, gram_vreal b) {
+    return gram_v_where(gram_v_lt(b, a), a, b);
+}
+
+/* Sixteen bytes of a vector, and of predicates. */
+#if defined(GRAM_VECTOR_BYTES)
+typedef gram_real gram_vpart __attribute__((vector_size(16)));
+typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
+#endif
+
+/* The sum of the lanes: over parts of 16 bytes, then within one. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
+    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+        part[0] += part[p];
+    }
+    gram_real sum = part[0][0];
+    GRAM_UNROLL
+    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
+        sum += part[0][l];
+    }
+    return sum;
+}
+#else
+#define gram_v_sum(v) (v)
+#endif
+
+/* The greatest of the lanes, NaN left aside: likewise. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
+    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+        gram_part_mask m = (gram_part_mask)(part[0] < part[p]);
+        part[0] = (gram_vpart)(((gram_part_mask)part[p] & m) | ((gram_part_mask)part[0] & ~m));
+    }
+    gram_real top = part[0][0];
+    GRAM_UNROLL
+    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
+        top = top < part[0][l] ? part[0][l] : top;
+    }
+    return top;
+}
+#else
+#define gram_v_top(v) (v)
+#endif
+
+/* The bits of a mantissa, the bias of an exponent, the sign bit, and from where on all reals are whole. */
+#define GRAM_MANTISSA 23
+#define GRAM_BIAS 127
+#define GRAM_SIGN INT32_MIN
+#define GRAM_WHOLE 8388608.0f
+
+/* |a| */
+static inline GRAM_ALWAYS gram_vreal gram_v_abs(gram_vreal a) {
+    return gram_v_unbits(gram_v_bits(a) & ~gram_v_splatm(GRAM_SIGN));
+}
+
+/* c[0] + c[1] x + ... + c[degree] x^degree */
+static inline GRAM_ALWAYS gram_vreal gram_v_poly(gram_vreal x, const gram_real *c, const int degree) {
+    gram_vreal sum = gram_v_splat(c[degree]);
+    GRAM_UNROLL
+    for (int k = degree - 1; k >= 0; k--) {
+        sum = sum * x + c[k];
+    }
+    return sum;
+}
+
+/* Added to a small number it leaves no bits for a fraction, and in the lowest bits the nearest whole number as a biased
+ * exponent, with nothing above that a shift into the exponent's place would keep. */
+#define GRAM_EXPONENT ((gram_real)1.5 * GRAM_WHOLE + GRAM_BIAS)
+
+/* The nearest whole number to a, |a| well below GRAM_WHOLE. */
+static inline GRAM_ALWAYS gram_vreal gram_v_near(gram_vreal a) {
+    return (a + GRAM_EXPONENT) - GRAM_EXPONENT;
+}
+
+/* 2^a, a rounded to a whole number, from -GRAM_BIAS (which gives 0) to GRAM_BIAS. */
+static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
+    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(a + GRAM_EXPONENT) << GRAM_MANTISSA));
+}
+
+/* (2^r - 1) / r on [-1/2, 1/2], to 1e-8 and 2e-19. */
+#define GRAM_EXP2_DEGREE 5
+static const gram_real gram_exp2_poly[] = {
+    0.693147188f, 0.240226498f, 0.0555035743f, 0.00961823747f, 0.00133907358f, 0.000154035172f};
+
+/* 2^r - 1 for r in [-1/2, 1/2], accurate relative to itself. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp2_rest(gram_vreal r) {
+    return r * gram_v_poly(r, gram_exp2_poly, GRAM_EXP2_DEGREE);
+}
+
+/* 2^a for a <= GRAM_BIAS, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp2_weight(gram_vreal a) {
+    gram_vreal x = gram_v_above(gram_v_splat(-GRAM_BIAS), a);
+    return (gram_v_exp2_rest(x - gram_v_near(x)) + 1) * gram_v_power(x);
+}
+
+/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE 4
+static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
+    gram_vpart row[GRAM_SQUARE];
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        memcpy(&row[r], from + r * from_row, sizeof row[r]);
+    }
+    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+    for (int c = 0; c < GRAM_SQUARE; c++) {
+        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+    }
+}
+#else
+#define GRAM_SQUARE 1
+#define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
+#endif
+
+/* Transposes: to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols. Sixteen rows at a time, so that what
+ * is written stays in few cache lines. */
+static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row,
+                                         int64_t rows, int64_t cols) {
+    const int64_t whole = cols / GRAM_SQUARE * GRAM_SQUARE;
+    const int64_t blocks = rows / 16 * 16;
+    for (int64_t r = 0; r < blocks; r += 16) {
+        for (int64_t c = 0; c < whole; c += GRAM_SQUARE) {
+            for (int64_t k = r; k < r + 16; k += GRAM_SQUARE) {
+                gram_square(to + c * to_row + k, to_row, from + k * from_row + c, from_row);
+            }
+        }
+        for (int64_t c = whole; c < cols; c++) {
+            for (int64_t k = r; k < r + 16; k++) {
+                to[c * to_row + k] = from[k * from_row + c];
+            }
+        }
+    }
+    for (int64_t c = 0; c < cols; c++) {
+        for (int64_t k = blocks; k < rows; k++) {
+            to[c * to_row + k] = from[k * from_row + c];
+        }
+    }
+}
+
+/* Packs rows (at most GRAM_TILE) x inner numbers, transposed: panel[k * GRAM_TILE + r] = from[r * row + k * col], and 0
+ * for r >= rows. */
+static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner) {
+    for (int64_t k = 0; k < inner; k++) {
+        for (int64_t r = rows / GRAM_PAD * GRAM_PAD; r < GRAM_TILE; r += GRAM_LANES) {
+            gram_v_store(panel + k * GRAM_TILE + r, gram_v_splat(0));
+        }
+        for (int64_t r = 0; r < rows && col != 1; r++) {
+            panel[k * GRAM_TILE + r] = from[r * row + k * col];
+        }
+    }
+    if (col == 1) {
+        gram_turn(panel, GRAM_TILE, from, row, rows, inner);
+    }
+}
+
+/* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
+static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+    int64_t inner) {
+    const int64_t padded = GRAM_PADDED(inner);
+    if (row == 1 && col != 1) {
+        gram_turn(to, padded, from, col, inner, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner && (row != 1 || col == 1); k++) {
+            to[r * padded + k] = col == 1 ? from[r * row + k] : from[r * row + k * col];
+        }
+        for (int64_t k = inner; k < padded; k++) {
+            to[r * padded + k] = 0;
+        }
+    }
+}
+
+/* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
+static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner, gram_real scale) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k++) {
+            block[r * inner + k] = scale * (col == 1 ? from[r * row + k] : from[r * row + k * col]);
+        }
+    }
+}
+
+/* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands, of
+ * which Clang gives one to each row. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GRAM_SUM_ROWS 4
+#define GRAM_SUM_VECTORS 4
+#elif defined(__AVX__)
+#define GRAM_SUM_ROWS 6
+#define GRAM_SUM_VECTORS 2
+#else
+#define GRAM_SUM_ROWS 4
+#define GRAM_SUM_VECTORS 2
+#endif
+
+/* What is summed over a row a of the left operand and a column b of the right one. */
+enum gram_term {
+    GRAM_TERM_PRODUCT, /* a b */
+    GRAM_TERM_SQUARE,  /* (a - b)^2 */
+    GRAM_TERM_SIZE     /* |a - b| */
+};
+
+/* sum + the term of a and b. */
+static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gram_vreal sum, gram_vreal a,
+                                                   gram_vreal b) {
+    if (term == GRAM_TERM_PRODUCT) {
+        return sum + a * b;
+    }
+    gram_vreal d = a - b;
+    return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
+}
+
+/* What sums start from where they are not added to. */
+static const gram_real gram_zeros[GRAM_TILE] = {0};
+
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
+                                                  gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
+                                                  const gram_real *b, int64_t ldb, int64_t inner, int add) {
+    gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
+    const gram_real *start = add ? out : gram_zeros;
+    int64_t next = add ? ldo : 0;
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+        }
+    }
+    for (int64_t k = 0; k < inner; k++) {
+        gram_vreal right[GRAM_SUM_VECTORS];
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            right[v] = gram_v_load(b + k * ldb + v * GRAM_LANES);
+        }
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            gram_vreal left = gram_v_splat(a[r * lda + k]);
+            GRAM_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sum[r][v] = gram_term_add(term, sum[r][v], left, right[v]);
+            }
+        }
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+        }
+    }
+}
+
+/* All rows of some columns, vectors wide: whole register tiles, then the rows left as 4, 2 and 1. */
+static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const int vectors, gram_real *out,
+                                                int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                                int64_t ldb, int64_t rows, int64_t inner, int add) {
+    int64_t r = 0;
+    for (; r + GRAM_SUM_ROWS <= rows; r += GRAM_SUM_ROWS) {
+        gram_sum_registers(term, GRAM_SUM_ROWS, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+    if (GRAM_SUM_ROWS > 4 && r + 4 <= rows) {
+        gram_sum_registers(term, 4, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 4;
+    }
+    if (r + 2 <= rows) {
+        gram_sum_registers(term, 2, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 2;
+    }
+    if (r < rows) {
+        gram_sum_registers(term, 1, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+}
+
+/* All columns: as many whole register tiles as there are, then the columns left. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t c = 0;
+    for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
+        gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+    if (GRAM_SUM_VECTORS > 2 && c + 2 * GRAM_LANES <= cols) {
+        gram_sum_columns(term, 2, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+        c += 2 * GRAM_LANES;
+    }
+    for (; c < cols; c += GRAM_LANES) {
+        gram_sum_columns(term, 1, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
+ * of GRAM_PAD. */
+static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                 int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* Four sums of products of a with rows of b, ldb apart. */
+static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a, const gram_real *b, int64_t ldb,
+                                              int64_t inner) {
+    gram_vreal sum[4] = {gram_v_splat(0), gram_v_splat(0), gram_v_splat(0), gram_v_splat(0)};
+    const int64_t whole = inner / GRAM_LANES * GRAM_LANES;
+    for (int64_t k = 0; k < whole; k += GRAM_LANES) {
+        const gram_vreal left = gram_v_load(a + k);
+        GRAM_UNROLL
+        for (int c = 0; c < 4; c++) {
+            sum[c] = sum[c] + left * gram_v_load(b + c * ldb + k);
+        }
+    }
+    GRAM_UNROLL
+    for (int c = 0; c < 4; c++) {
+        out[c] = gram_v_sum(sum[c]);
+        for (int64_t k = whole; k < inner; k++) {
+            out[c] += a[k] * b[c * ldb + k];
+        }
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[c * ldb + k]: with b where it lies, for rows so few that turning
+ * it costs more. */
+static inline void gram_tile_dots(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                  int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
+    int64_t c = 0;
+    for (; c + 4 <= cols; c += 4) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_four_dots(out + r * ldo + c, a + r * lda, b + c * ldb, ldb, inner);
+        }
+    }
+    for (; c < cols; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_real same[4];
+            gram_four_dots(same, a + r * lda, b + c * ldb, 0, inner);
+            out[r * ldo + c] = same[0];
+        }
+    }
+}
+
+/* Sets the lanes of a tile's row from cols on to value, as far as it is reduced. */
+static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
+    for (int64_t c = cols; c < GRAM_PADDED(cols); c++) {
+        row[c] = value;
+    }
+}
+
+/* The greatest of a tile's row, NaN left aside. */
+static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int cols) {
+    gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
+    for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
+        top = gram_v_above(gram_v_load(row + c), top);
+    }
+    return gram_v_top(top);
+}
+
+/* A tile's row s becomes 2^(s - base); its sum is returned. */
+static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
+    gram_vreal sum = gram_v_splat(0);
+    for (int c = 0; c < cols; c += GRAM_LANES) {
+        gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
+        gram_v_store(row + c, weight);
+        sum = sum + weight;
+    }
+    return gram_v_sum(sum);
+}
+
+/* What a row has in sum and in out, width numbers wide, is multiplied by 2^by. */
+static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
+    gram_vreal scale = gram_v_exp2_weight(gram_v_splat(by));
+    gram_real lane[GRAM_LANES];
+    gram_v_store(lane, scale);
+    *sum *= lane[0];
+    for (int64_t c = 0; c < width; c += GRAM_LANES) {
+        gram_v_store(out + c, gram_v_load(out + c) * scale);
+    }
+}
+
+/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
+ * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
+                                                 gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = gram_row_top(s + r * GRAM_TILE, cols);
+        if (top > max[r]) {
+            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
+            max[r] = top;
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0, cols);
+    }
+}
+
+/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
+ * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
+ * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
+ * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
+                                     gram_real *out, int64_t ldo, int64_t width) {
+    if (cols == GRAM_TILE) {
+        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
+    }
+    gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+}
+
+/* Joins what two stretches of keys gave: rows x width sums, then the rows' maxima, then their sums of weights, as
+ * gram_tile_softmax leaves them. `to` becomes what both together would have given. */
+static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int64_t rows, int64_t width) {
+    gram_real *max = to + rows * width, *sum = max + rows;
+    const gram_real *from_max = from + rows * width, *from_sum = from_max + rows;
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0,
+            factor[2][GRAM_LANES];
+        gram_vreal own = gram_v_exp2_weight(gram_v_splat(max[r] - base));
+        gram_vreal other = gram_v_exp2_weight(gram_v_splat(from_max[r] - base));
+        gram_v_store(factor[0], own);
+        gram_v_store(factor[1], other);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_vreal v = gram_v_load(to + r * width + c) * own + gram_v_load(from + r * width + c) * other;
+            gram_v_store(to + r * width + c, v);
+        }
+        sum[r] = sum[r] * factor[0][0] + from_sum[r] * factor[1][0];
+        max[r] = top;
+    }
+}
+
+/* to[r * row + c * col] = tile[r * ld + c] for c < lanes. */
+static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gram_real *tile, int64_t ld, int64_t rows,
+                              int64_t lanes) {
+    if (row == 1 && col != 1) {
+        gram_turn(to, col, tile, ld, rows, lanes);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes; c++) {
+            *(col == 1 ? &to[r * row + c] : &to[r * row + c * col]) = tile[r * ld + c];
+        }
+    }
+}
+
+/* tile[r * ld + c] = value */
+static inline void gram_fill(gram_real *tile, int64_t ld, int64_t rows, int64_t lanes, gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += ld) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = value;
+        }
+    }
+}
+
+/* Ends an online softmax: out[r * ldo + c] /= sum[r] for c < width, 0 where nothing was summed. */
+static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real *sum, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, out += ldo) {
+        gram_vreal scale = gram_v_splat(sum[r] == 0 ? 0 : 1 / sum[r]);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_v_store(out + c, gram_v_load(out + c) * scale);
+        }
+    }
+}
+
+/* What the phases share. */
+typedef struct attention_job {
+    const attention_args *args;
+    gram_tensor Q;
+    gram_tensor K;
+    gram_tensor V;
+    gram_tensor O;
+    gram_tensor K_turned;
+    gram_tensor K_turned_panels;
+    gram_tensor V_rows;
+    gram_tensor stream_O_states;
+    gram_real *scratch;
+    int64_t scratch_size;
+    int64_t batch;
+    int64_t n;
+    int64_t m;
+    int threads;
+} attention_job;
+
+/* K_turned in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void attention_pack_K_turned_panels(void *data, int thread)
+{
+    const attention_job *job = data;
+    const int64_t tiles = gram_parts(job->m, GRAM_TILE), items = job->batch * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->m - lane);
+        const int64_t batch = item / tiles / 1;
+        const gram_real *from = gram_at(&job->K_turned, batch, 0);
+        gram_real *to = gram_at(&job->K_turned_panels, batch, 0);
+        gram_panel(to + lane * 4, from + lane * job->K_turned.row, job->K_turned.row, job->K_turned.col, lanes, 4);
+    }
+}
+
+/* V with its columns padded to whole vectors. */
+static void attention_pack_V_rows(void *data, int thread)
+{
+    const attention_job *job = data;
+    const int64_t tiles = gram_parts(job->m, GRAM_TILE), items = job->batch * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->m - lane);
+        const int64_t batch = item / tiles / 1;
+        const gram_real *from = gram_at(&job->V, batch, 0);
+        gram_real *to = gram_at(&job->V_rows, batch, 0);
+        to += lane * GRAM_PADDED(3);
+        gram_fill(to + 3, GRAM_PADDED(3), lanes, GRAM_PADDED(3) - 3, 0);
+        gram_store(to, GRAM_PADDED(3), 1, from + lane * job->V.col, job->V.col, lanes, 3);
+    }
+}
+
+/* What follows the sums of a block of queries. */
+static void attention_stream_O_finish(const attention_job *job, int64_t batch, int64_t query, int64_t queries,
+    gram_real *sum0, const gram_real *sum)
+{
+    const int64_t width = GRAM_PADDED(3);
+    gram_tile_finish(sum0, width, sum, queries, width);
+    if (job->O.data) {
+        gram_store(gram_at(&job->O, batch, 0) + query * job->O.col, job->O.col, job->O.row, sum0, width, queries, 3);
+    }
+}
+
+/* O = V * softmax(0.5 * (K:t() * Q))
+ * The scores (m x n) are made a tile at a time, with a running maximum and sum, and not kept. */
+static void attention_stream_O(void *data, int thread)
+{
+    const attention_job *job = data;
+    if (!job->O.data) {
+        return;
+    }
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const sum0 = block0 + GRAM_BLOCK * 4;
+    gram_real *const t0 = sum0 + GRAM_BLOCK * (GRAM_PADDED(3));
+    const int64_t width = GRAM_PADDED(3);
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t batch = item / blocks / 1;
+        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4,
+            0.72134752f);
+        gram_real max[GRAM_BLOCK], sum[GRAM_BLOCK];
+        gram_fill(max, queries, 1, queries, -INFINITY);
+        gram_fill(sum, queries, 1, queries, 0);
+        gram_fill(sum0, width, queries, width, 0);
+        for (int64_t lane = 0; lane < job->m; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, job->m - lane);
+            const gram_real *const panel0 = gram_at(&job->K_turned_panels, batch, 0) + lane * 4;
+            gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
+            gram_tile_softmax(t0, queries, lanes, max, sum, sum0, width, width);
+            gram_tile_mul(sum0, width, t0, GRAM_TILE, gram_at(&job->V_rows, batch, 0) + lane * job->V_rows.col,
+                job->V_rows.col, queries, lanes, GRAM_PADDED(3), 1);
+        }
+        attention_stream_O_finish(job, batch, query, queries, sum0, sum);
+    }
+}
+
+/* The same where the queries fit one block. What belongs to keys is read once and where it lies;
+ * many keys are cut into parts, each with a state of its own. */
+static void attention_stream_O_few(void *data, int thread)
+{
+    const attention_job *job = data;
+    const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
+    const int64_t size = queries * (width + 2), parts = gram_most(gram_parts(job->m, GRAM_PART), 1),
+        items = job->batch * parts;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const panel0 = block0 + 1 * GRAM_BLOCK * 4;
+    gram_real *const rows0 = panel0 + GRAM_TILE * 4;
+    gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(3);
+    const int in_place0 = job->K_turned.col == 1 && queries <= GRAM_FEW_ROWS;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->m);
+        const int64_t batch = item / parts / 1;
+        gram_real *const states = job->stream_O_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const sum0 = states;
+        gram_real *const max = states + queries * width;
+        gram_real *const sum = states + queries * width + queries;
+        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4,
+            0.72134752f);
+        gram_fill(max, queries, 1, queries, -INFINITY);
+        gram_fill(sum, queries, 1, queries, 0);
+        gram_fill(sum0, width, queries, width, 0);
+        for (int64_t lane = begin; lane < end; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, end - lane);
+            const gram_real *const keys0 = gram_at(&job->K_turned, batch, 0) + lane * job->K_turned.row;
+            if (!in_place0) {
+                gram_panel(panel0, keys0, job->K_turned.row, job->K_turned.col, lanes, 4);
+            }
+            gram_rows(rows0, gram_at(&job->V, batch, 0) + lane * job->V.col, job->V.col, job->V.row, lanes, 3);
+            if (in_place0) {
+                gram_tile_dots(t0, GRAM_TILE, block0, 4, keys0, job->K_turned.row, queries, 4, lanes);
+            } else {
+                gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
+            }
+            gram_tile_softmax(t0, queries, lanes, max, sum, sum0, width, width);
+            gram_tile_mul(sum0, width, t0, GRAM_TILE, rows0, GRAM_PADDED(3), queries, lanes, GRAM_PADDED(3), 1);
+        }
+        if (parts == 1) {
+            attention_stream_O_finish(job, batch, query, queries, sum0, sum);
+        }
+    }
+}
+
+/* Puts the parts' states together, in their order. */
+static void attention_stream_O_merge(void *data, int thread)
+{
+    const attention_job *job = data;
+    const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
+    const int64_t size = queries * (width + 2), parts = gram_parts(job->m, GRAM_PART), items = job->batch * 1;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t batch = item / 1;
+        gram_real *const states = job->stream_O_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        for (int64_t part = 1; part < parts; part++) {
+            gram_merge_softmax(states, states + part * 1 * size, queries, width);
+        }
+        gram_real *const sum0 = states;
+        gram_real *const sum = states + queries * width + queries;
+        attention_stream_O_finish(job, batch, query, queries, sum0, sum);
+    }
+}
+
+/* Finds every array: the caller's, and those carved from the workspace. Returns the bytes that takes. */
+static size_t attention_place(attention_job *job, const attention_args *args, void *workspace, int threads)
+{
+    size_t used = 0;
+    job->args = args;
+    job->threads = threads;
+    job->batch = args->batch;
+    job->n = args->n;
+    job->m = args->m;
+    job->Q = gram_strided(args->Q, args->Q_stride, (gram_tensor){NULL, 4 * job->n, 0, 1, 4});
+    job->K = gram_strided(args->K, args->K_stride, (gram_tensor){NULL, 4 * job->m, 0, 1, 4});
+    job->V = gram_strided(args->V, args->V_stride, (gram_tensor){NULL, 3 * job->m, 0, 1, 3});
+    job->O = gram_strided(args->O, args->O_stride, (gram_tensor){NULL, 3 * job->n, 0, 1, 3});
+    job->K_turned = gram_turned(job->K);
+    job->K_turned_panels = (gram_tensor){gram_carve(workspace, &used,
+        job->n > GRAM_BLOCK ? job->batch * 1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0),
+        1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
+    job->V_rows = (gram_tensor){gram_carve(workspace, &used,
+        job->n > GRAM_BLOCK ? job->batch * 1 * job->m * GRAM_PADDED(3) : 0), 1 * job->m * GRAM_PADDED(3),
+        job->m * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
+    job->stream_O_states.data = gram_carve(workspace, &used,
+        job->n <= GRAM_BLOCK ? (job->m > GRAM_PART ? job->batch * gram_parts(job->m,
+        GRAM_PART) : threads * 1) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
+    job->scratch_size = 0;
+    job->scratch_size = gram_most(job->scratch_size, gram_most(0 + GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) +
+        1 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 4 + GRAM_TILE * 4 + GRAM_TILE * GRAM_PADDED(3) +
+        1 * GRAM_BLOCK * GRAM_TILE));
+    job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
+    (void)workspace;
+    return used;
+}
+
+/* One phase after the other. */
+static void attention_phases(attention_job *job, const gram_team *team)
+{
+    if (job->n > GRAM_BLOCK) {
+        gram_run(team, attention_pack_K_turned_panels, job);
+        gram_run(team, attention_pack_V_rows, job);
+        gram_run(team, attention_stream_O, job);
+    }
+    if (job->n <= GRAM_BLOCK) {
+        gram_run(team, attention_stream_O_few, job);
+    }
+    if (job->n <= GRAM_BLOCK && job->m > GRAM_PART) {
+        gram_run(team, attention_stream_O_merge, job);
+    }
+}
+
+static int attention_check(const attention_args *args)
+{
+    if (!args->Q) {
+        return ATTENTION_NULL_INPUT;
+    }
+    if (!args->K) {
+        return ATTENTION_NULL_INPUT;
+    }
+    if (!args->V) {
+        return ATTENTION_NULL_INPUT;
+    }
+    if (args->batch < 0 || args->batch >= GRAM_MOST_TOKENS) {
+        return ATTENTION_SIZE_OUT_OF_RANGE;
+    }
+    if (args->n < 0 || args->n >= GRAM_MOST_TOKENS) {
+        return ATTENTION_SIZE_OUT_OF_RANGE;
+    }
+    if (args->m < 0 || args->m >= GRAM_MOST_TOKENS) {
+        return ATTENTION_SIZE_OUT_OF_RANGE;
+    }
+    return ATTENTION_OK;
+}
+
+size_t attention_workspace(const attention_args *args, int threads)
+{
+    attention_job job;
+    return attention_check(args) ? 0 : attention_place(&job, args, NULL, threads);
+}
+
+int attention(const attention_args *args, void *workspace, const gram_team *team)
+{
+    attention_job job;
+    const int error = attention_check(args);
+    if (error) {
+        return error;
+    }
+    if (attention_place(&job, args, workspace, team ? team->threads : 1) > 0 && !workspace) {
+        return ATTENTION_NULL_WORKSPACE;
+    }
+    attention_phases(&job, team);
+    return ATTENTION_OK;
+}

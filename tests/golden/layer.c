@@ -1,0 +1,1574 @@
+/*
+ * layer
+ *
+ *     Y = X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), (...
+ *
+ *     X        6 x n
+ *     WQ       3 x 6, 2 heads
+ *     WK       3 x 6, 2 heads
+ *     WV       3 x 6, 2 heads
+ *     Wout     6 x 6
+ *     bias     9 x 1, 2 heads
+ *
+ * Plan (batch, sizes as in the arguments):
+ * layer: streamed, f32
+ * step 1     work2  map of 3 x n, 2 heads
+ *            WK * X
+ *            72 batch n flops
+ * step 2     work3  map of 3 x n, 2 heads
+ *            WQ * X
+ *            72 batch n flops
+ * step 3     work4  map of 3 x n, 2 heads
+ *            WV * X
+ *            72 batch n flops
+ * step 4     work1_heads  stream of n x n, 2 heads
+ *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
+ *            not built: made tile by tile, and summed down its columns
+ *            kept where le(i, j): tiles are skipped, checked or free by intervals
+ *            at most 40 batch n^2 flops
+ * step 5     Y  map of 6 x n
+ *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
+ *            78 batch n flops
+ * bytes      48 batch n + 648
+ * workspace  144 batch n + 576 + the threads' blocks
+ * parameters 162
+ *
+ * From spec 4b62feef0c31b023, by: gram emit layer.lua
+ */
+#include "layer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A real number, and the integer of its width: a mask holds all its bits set, or none. */
+typedef float gram_real;
+typedef int32_t gram_bits;
+typedef uint32_t gram_ubits;
+
+/* An integer: an index, a size, an id, a count. */
+typedef int32_t gram_int;
+typedef uint32_t gram_uint;
+#define GRAM_INT_MIN INT32_MIN
+#define GRAM_INT_MAX INT32_MAX
+
+/* The lanes of a tile's row: the keys of a key tile. */
+#define GRAM_TILE 64
+
+/* The most query rows of a block. */
+#define GRAM_BLOCK 64
+
+/* So few rows are multiplied by keys as they lie; for more it pays to turn the keys. */
+#define GRAM_FEW_ROWS 8
+
+/* The keys of a part, where the keys of few queries are shared among threads. */
+#define GRAM_PART 1024
+
+/* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
+#define GRAM_PAD 16
+
+/* A lane count, padded. */
+#define GRAM_PADDED(lanes) (((lanes) + GRAM_PAD - 1) / GRAM_PAD * GRAM_PAD)
+
+/* A rows x columns matrix per head of each batch item; strides in elements. */
+typedef struct gram_tensor {
+    gram_real *data;
+    int64_t batch, head, row, col;
+} gram_tensor;
+
+/* The values lo to hi inclusive. INT64_MIN as lo and INT64_MAX as hi say that no bound is known. A predicate's range
+ * lies in [0, 1]: [1, 1] holds everywhere, [0, 0] nowhere. */
+typedef struct gram_range {
+    int64_t lo, hi;
+} gram_range;
+
+/* The range of one value, or from the lesser to the greater of two. */
+static inline gram_range gram_range_of(int64_t a, int64_t b) {
+    gram_range r = {a < b ? a : b, a < b ? b : a};
+    return r;
+}
+
+/* The least range that holds both. */
+static inline gram_range gram_range_join(gram_range a, gram_range b) {
+    return gram_range_of(a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi);
+}
+
+/* a + b of bounds: an unknown or overflowing one stays at the end of the int64_t line. */
+static inline int64_t gram_bound_add(int64_t a, int64_t b) {
+    if (a == INT64_MIN || b == INT64_MIN || (b < 0 && a < INT64_MIN - b)) {
+        return INT64_MIN;
+    }
+    return a == INT64_MAX || b == INT64_MAX || (b > 0 && a > INT64_MAX - b) ? INT64_MAX : a + b;
+}
+
+/* a * b of bounds, held to the line's ends. */
+static inline int64_t gram_bound_mul(int64_t a, int64_t b) {
+    if (a == 0 || b == 0) {
+        return 0;
+    }
+    int64_t end = (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
+    if (a == INT64_MIN || b == INT64_MIN || a == INT64_MAX || b == INT64_MAX) {
+        return end;
+    }
+    uint64_t p = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, q = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
+    return p > (uint64_t)INT64_MAX / q ? end : a * b;
+}
+
+/* a + b */
+static inline gram_range gram_range_add(gram_range a, gram_range b) {
+    return gram_range_of(gram_bound_add(a.lo, b.lo), gram_bound_add(a.hi, b.hi));
+}
+
+/* a * b: extreme in the corners of the box. */
+static inline gram_range gram_range_mul(gram_range a, gram_range b) {
+    return gram_range_join(gram_range_of(gram_bound_mul(a.lo, b.lo), gram_bound_mul(a.lo, b.hi)),
+                           gram_range_of(gram_bound_mul(a.hi, b.lo), gram_bound_mul(a.hi, b.hi)));
+}
+
+/* a <= b; two unknown bounds compare as unknown. */
+static inline gram_range gram_range_le(gram_range a, gram_range b) {
+    return gram_range_of(a.hi <= b.lo && a.hi != INT64_MAX && b.lo != INT64_MIN, a.lo <= b.hi);
+}
+
+/* The sizes that a kernel takes are below this, so that a sum of two indices fits 32 bits. */
+#define GRAM_MOST_TOKENS ((int64_t)1 << 30)
+
+/* The lesser of a and b. */
+static inline int64_t gram_least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* The greater of a and b. */
+static inline int64_t gram_most(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* How many parts of size `part` cover n. */
+static inline int64_t gram_parts(int64_t n, int64_t part) {
+    return (n + part - 1) / part;
+}
+
+/* Where lane stands in panels of GRAM_TILE lanes x inner numbers. */
+static inline int64_t gram_panel_lane(int64_t lane, int64_t inner) {
+    return (lane - lane % GRAM_TILE) * inner + lane % GRAM_TILE;
+}
+
+/* Where the matrix of one head of one item starts. */
+static inline gram_real *gram_at(const gram_tensor *t, int64_t batch, int64_t head) {
+    return t->data + batch * t->batch + head * t->head;
+}
+
+/* An array of the caller's: dense as given, or with his strides of batch, head and token where any is not 0. */
+static inline gram_tensor gram_strided(const gram_real *data, const int64_t *stride, gram_tensor dense) {
+    dense.data = (gram_real *)data;
+    if (stride[0] || stride[1] || stride[2]) {
+        dense.batch = stride[0];
+        dense.head = stride[1];
+        dense.col = stride[2];
+    }
+    return dense;
+}
+
+/* The transpose of t. */
+static inline gram_tensor gram_turned(gram_tensor t) {
+    gram_tensor v = {t.data, t.batch, t.head, t.col, t.row};
+    return v;
+}
+
+/* The rows of t, `rows` at a time, as its heads. */
+static inline gram_tensor gram_split(gram_tensor t, int64_t rows) {
+    t.head = rows * t.row;
+    return t;
+}
+
+/* Takes room for count numbers from the workspace, in steps of 64 bytes: its place, or NULL while only counting. */
+static inline gram_real *gram_carve(void *workspace, size_t *used, int64_t count) {
+    gram_real *place = workspace ? (gram_real *)(void *)((char *)workspace + *used) : NULL;
+    *used += ((size_t)count * sizeof(gram_real) + 63) / 64 * 64;
+    return place;
+}
+
+/* Runs one phase on the team, or on the calling thread where there is none. */
+static inline void gram_run(const gram_team *team, void (*task)(void *job, int thread), void *job) {
+    if (team) {
+        team->run(team, task, job);
+    } else {
+        task(job, 0);
+    }
+}
+
+/* The vector types: GRAM_LANES reals, integers or predicates (all bits of a lane set where it holds), doubles.
+ * The compiler splits a vector wider than the register. GCC tells of calling conventions that such vectors lack, even
+ * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment. */
+#if defined(__GNUC__) && !defined(__TINYC__)
+#if defined(__AVX512F__)
+#define GRAM_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define GRAM_VECTOR_BYTES 32
+#else
+#define GRAM_VECTOR_BYTES 16
+#endif
+#define GRAM_LANES ((int)(GRAM_VECTOR_BYTES / sizeof(gram_real)))
+#define GRAM_ALWAYS __attribute__((always_inline))
+#define GRAM_CONVERT(type, vector) __builtin_convertvector(vector, type)
+#define GRAM_TEST(type, test) ((type)(test))
+#pragma GCC diagnostic ignored "-Wpsabi"
+#if !defined(__clang__)
+#pragma GCC optimize("fp-contract=fast", "no-math-errno", "no-trapping-math")
+#if defined(__x86_64__)
+#pragma GCC target("tune=generic")
+#endif
+#endif
+typedef gram_real gram_vreal __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_bits gram_mask __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_ubits gram_umask __attribute__((vector_size(GRAM_VECTOR_BYTES)));
+typedef gram_int gram_vint1 __attribute__((vector_size(GRAM_LANES * sizeof(gram_int))));
+typedef gram_vint1 gram_vint2 __attribute__((aligned(16)));
+typedef gram_vint2 gram_vint __attribute__((may_alias));
+typedef gram_uint gram_vuint __attribute__((vector_size(GRAM_LANES * sizeof(gram_int))));
+typedef double gram_vdouble1 __attribute__((vector_size(GRAM_LANES * sizeof(double))));
+typedef gram_vdouble1 gram_vdouble2 __attribute__((aligned(16)));
+typedef gram_vdouble2 gram_vdouble __attribute__((may_alias));
+#else
+#define GRAM_LANES 1
+#define GRAM_ALWAYS
+#define GRAM_CONVERT(type, vector) ((type)(vector))
+#define GRAM_TEST(type, test) (-(type)(test))
+typedef gram_real gram_vreal;
+typedef gram_bits gram_mask;
+typedef gram_ubits gram_umask;
+typedef gram_int gram_vint;
+typedef gram_uint gram_vuint;
+typedef double gram_vdouble;
+#endif
+
+/* Unrolls the next loop, whose bounds are constants, so that what it indexes can live in registers. */
+#if defined(__clang__)
+#define GRAM_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__) && !defined(__TINYC__)
+#define GRAM_UNROLL _Pragma("GCC unroll 32")
+#else
+#define GRAM_UNROLL
+#endif
+
+/* Reads GRAM_LANES reals from p, which need not be aligned. */
+static inline GRAM_ALWAYS gram_vreal gram_v_load(const gram_real *p) {
+    gram_vreal v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Writes GRAM_LANES reals to p. */
+static inline GRAM_ALWAYS void gram_v_store(gram_real *p, gram_vreal v) {
+    memcpy(p, &v, sizeof v);
+}
+
+/* Every lane x. (x - 0 is x for every x, and a number meets a vector in every lane.) */
+static inline GRAM_ALWAYS gram_vreal gram_v_splat(gram_real x) {
+    return x - (gram_vreal){0};
+}
+
+/* Reads GRAM_LANES integers from p. */
+static inline GRAM_ALWAYS gram_vint gram_v_loadi(const gram_int *p) {
+    gram_vint v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Writes GRAM_LANES integers to p. */
+static inline GRAM_ALWAYS void gram_v_storei(gram_int *p, gram_vint v) {
+    memcpy(p, &v, sizeof v);
+}
+
+/* Every lane x. */
+static inline GRAM_ALWAYS gram_vint gram_v_splati(gram_int x) {
+    return x - (gram_vint){0};
+}
+
+/* Reads GRAM_LANES predicates from p. */
+static inline GRAM_ALWAYS gram_mask gram_v_loadm(const gram_bits *p) {
+    gram_mask v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Writes GRAM_LANES predicates to p. */
+static inline GRAM_ALWAYS void gram_v_storem(gram_bits *p, gram_mask v) {
+    memcpy(p, &v, sizeof v);
+}
+
+/* Every lane x, which is 0 or -1. */
+static inline GRAM_ALWAYS gram_mask gram_v_splatm(gram_bits x) {
+    return x - (gram_mask){0};
+}
+
+/* The bits of a real, and the real of these bits. */
+#if defined(GRAM_VECTOR_BYTES)
+#define gram_v_bits(v) ((gram_mask)(v))
+#define gram_v_unbits(m) ((gram_vreal)(m))
+#else
+static inline gram_mask gram_v_bits(gram_vreal v) {
+    gram_mask m;
+    memcpy(&m, &v, sizeof m);
+    return m;
+}
+static inline gram_vreal gram_v_unbits(gram_mask m) {
+    gram_vreal v;
+    memcpy(&v, &m, sizeof v);
+    return v;
+}
+#endif
+
+/* The lanes' numbers, for as many lanes as any target has. */
+static const gram_int gram_count[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* start, start + 1, ... */
+static inline GRAM_ALWAYS gram_vint gram_v_iota(gram_int start) {
+    return start + gram_v_loadi(gram_count);
+}
+
+/* a < b */
+static inline GRAM_ALWAYS gram_mask gram_v_lt(gram_vreal a, gram_vreal b) {
+    return GRAM_TEST(gram_mask, a < b);
+}
+
+/* a < b of integers */
+static inline GRAM_ALWAYS gram_mask gram_v_ilt(gram_vint a, gram_vint b) {
+    return GRAM_CONVERT(gram_mask, GRAM_TEST(gram_vint, a < b));
+}
+
+/* a <= b of integers */
+static inline GRAM_ALWAYS gram_mask gram_v_ile(gram_vint a, gram_vint b) {
+    return GRAM_CONVERT(gram_mask, GRAM_TEST(gram_vint, a <= b));
+}
+
+/* a where m holds, b elsewhere. (Said by a comparison, so that GCC sees a choice, and makes a blend of it.) */
+static inline GRAM_ALWAYS gram_vreal gram_v_where(gram_mask m, gram_vreal a, gram_vreal b) {
+    gram_mask on = GRAM_TEST(gram_mask, m != 0);
+    return gram_v_unbits((gram_v_bits(a) & on) | (gram_v_bits(b) & ~on));
+}
+
+/* a where m holds, b elsewhere. */
+static inline GRAM_ALWAYS gram_vint gram_v_iwhere(gram_mask m, gram_vint a, gram_vint b) {
+    gram_vint on = GRAM_TEST(gram_vint, GRAM_CONVERT(gram_vint, m) != 0);
+    return (a & on) | (b & ~on);
+}
+
+/* The greater of a and b, b if either is NaN. */
+static inline GRAM_ALWAYS gram_vreal gram_v_above(gram_vreal a, gram_vreal b) {
+    return gram_v_where(gram_v_lt(b, a), a, b);
+}
+
+/* The lesser of a and b. */
+static inline GRAM_ALWAYS gram_vint gram_v_imin(gram_vint a, gram_vint b) {
+    return gram_v_iwhere(gram_v_ilt(b, a), b, a);
+}
+
+/* The greater of a and b. */
+static inline GRAM_ALWAYS gram_vint gram_v_imax(gram_vint a, gram_vint b) {
+    return gram_v_iwhere(gram_v_ilt(a, b), b, a);
+}
+
+/* Sixteen bytes of a vector, and of predicates. */
+#if defined(GRAM_VECTOR_BYTES)
+typedef gram_real gram_vpart __attribute__((vector_size(16)));
+typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
+#endif
+
+/* The sum of the lanes: over parts of 16 bytes, then within one. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
+    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+        part[0] += part[p];
+    }
+    gram_real sum = part[0][0];
+    GRAM_UNROLL
+    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
+        sum += part[0][l];
+    }
+    return sum;
+}
+#else
+#define gram_v_sum(v) (v)
+#endif
+
+/* The greatest of the lanes, NaN left aside: likewise. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
+    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+        gram_part_mask m = (gram_part_mask)(part[0] < part[p]);
+        part[0] = (gram_vpart)(((gram_part_mask)part[p] & m) | ((gram_part_mask)part[0] & ~m));
+    }
+    gram_real top = part[0][0];
+    GRAM_UNROLL
+    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
+        top = top < part[0][l] ? part[0][l] : top;
+    }
+    return top;
+}
+#else
+#define gram_v_top(v) (v)
+#endif
+
+/* base[i] in each lane. */
+static inline GRAM_ALWAYS gram_vreal gram_v_gather(const gram_real *base, gram_vint i) {
+    gram_int at[GRAM_LANES];
+    gram_real lane[GRAM_LANES];
+    gram_v_storei(at, i);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        lane[l] = base[at[l]];
+    }
+    return gram_v_load(lane);
+}
+
+/* The bits of a mantissa, the bias of an exponent, the sign bit, and from where on all reals are whole. */
+#define GRAM_MANTISSA 23
+#define GRAM_BIAS 127
+#define GRAM_SIGN INT32_MIN
+#define GRAM_WHOLE 8388608.0f
+
+/* |a| */
+static inline GRAM_ALWAYS gram_vreal gram_v_abs(gram_vreal a) {
+    return gram_v_unbits(gram_v_bits(a) & ~gram_v_splatm(GRAM_SIGN));
+}
+
+/* c[0] + c[1] x + ... + c[degree] x^degree */
+static inline GRAM_ALWAYS gram_vreal gram_v_poly(gram_vreal x, const gram_real *c, const int degree) {
+    gram_vreal sum = gram_v_splat(c[degree]);
+    GRAM_UNROLL
+    for (int k = degree - 1; k >= 0; k--) {
+        sum = sum * x + c[k];
+    }
+    return sum;
+}
+
+/* Added to a small number it leaves no bits for a fraction, and in the lowest bits the nearest whole number as a biased
+ * exponent, with nothing above that a shift into the exponent's place would keep. */
+#define GRAM_EXPONENT ((gram_real)1.5 * GRAM_WHOLE + GRAM_BIAS)
+
+/* The nearest whole number to a, |a| well below GRAM_WHOLE. */
+static inline GRAM_ALWAYS gram_vreal gram_v_near(gram_vreal a) {
+    return (a + GRAM_EXPONENT) - GRAM_EXPONENT;
+}
+
+/* 2^a, a rounded to a whole number, from -GRAM_BIAS (which gives 0) to GRAM_BIAS. */
+static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
+    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(a + GRAM_EXPONENT) << GRAM_MANTISSA));
+}
+
+/* (2^r - 1) / r on [-1/2, 1/2], to 1e-8 and 2e-19. */
+#define GRAM_EXP2_DEGREE 5
+static const gram_real gram_exp2_poly[] = {
+    0.693147188f, 0.240226498f, 0.0555035743f, 0.00961823747f, 0.00133907358f, 0.000154035172f};
+
+/* 2^r - 1 for r in [-1/2, 1/2], accurate relative to itself. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp2_rest(gram_vreal r) {
+    return r * gram_v_poly(r, gram_exp2_poly, GRAM_EXP2_DEGREE);
+}
+
+/* 2^a for a <= GRAM_BIAS, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp2_weight(gram_vreal a) {
+    gram_vreal x = gram_v_above(gram_v_splat(-GRAM_BIAS), a);
+    return (gram_v_exp2_rest(x - gram_v_near(x)) + 1) * gram_v_power(x);
+}
+
+/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE 4
+static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
+    gram_vpart row[GRAM_SQUARE];
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        memcpy(&row[r], from + r * from_row, sizeof row[r]);
+    }
+    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+    for (int c = 0; c < GRAM_SQUARE; c++) {
+        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+    }
+}
+#else
+#define GRAM_SQUARE 1
+#define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
+#endif
+
+/* Transposes: to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols. Sixteen rows at a time, so that what
+ * is written stays in few cache lines. */
+static inline GRAM_ALWAYS void gram_turn(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row,
+                                         int64_t rows, int64_t cols) {
+    const int64_t whole = cols / GRAM_SQUARE * GRAM_SQUARE;
+    const int64_t blocks = rows / 16 * 16;
+    for (int64_t r = 0; r < blocks; r += 16) {
+        for (int64_t c = 0; c < whole; c += GRAM_SQUARE) {
+            for (int64_t k = r; k < r + 16; k += GRAM_SQUARE) {
+                gram_square(to + c * to_row + k, to_row, from + k * from_row + c, from_row);
+            }
+        }
+        for (int64_t c = whole; c < cols; c++) {
+            for (int64_t k = r; k < r + 16; k++) {
+                to[c * to_row + k] = from[k * from_row + c];
+            }
+        }
+    }
+    for (int64_t c = 0; c < cols; c++) {
+        for (int64_t k = blocks; k < rows; k++) {
+            to[c * to_row + k] = from[k * from_row + c];
+        }
+    }
+}
+
+/* Packs rows (at most GRAM_TILE) x inner numbers, transposed: panel[k * GRAM_TILE + r] = from[r * row + k * col], and 0
+ * for r >= rows. */
+static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner) {
+    for (int64_t k = 0; k < inner; k++) {
+        for (int64_t r = rows / GRAM_PAD * GRAM_PAD; r < GRAM_TILE; r += GRAM_LANES) {
+            gram_v_store(panel + k * GRAM_TILE + r, gram_v_splat(0));
+        }
+        for (int64_t r = 0; r < rows && col != 1; r++) {
+            panel[k * GRAM_TILE + r] = from[r * row + k * col];
+        }
+    }
+    if (col == 1) {
+        gram_turn(panel, GRAM_TILE, from, row, rows, inner);
+    }
+}
+
+/* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
+static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+    int64_t inner) {
+    const int64_t padded = GRAM_PADDED(inner);
+    if (row == 1 && col != 1) {
+        gram_turn(to, padded, from, col, inner, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner && (row != 1 || col == 1); k++) {
+            to[r * padded + k] = col == 1 ? from[r * row + k] : from[r * row + k * col];
+        }
+        for (int64_t k = inner; k < padded; k++) {
+            to[r * padded + k] = 0;
+        }
+    }
+}
+
+/* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
+static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                              int64_t inner, gram_real scale) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k++) {
+            block[r * inner + k] = scale * (col == 1 ? from[r * row + k] : from[r * row + k * col]);
+        }
+    }
+}
+
+/* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands, of
+ * which Clang gives one to each row. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GRAM_SUM_ROWS 4
+#define GRAM_SUM_VECTORS 4
+#elif defined(__AVX__)
+#define GRAM_SUM_ROWS 6
+#define GRAM_SUM_VECTORS 2
+#else
+#define GRAM_SUM_ROWS 4
+#define GRAM_SUM_VECTORS 2
+#endif
+
+/* What is summed over a row a of the left operand and a column b of the right one. */
+enum gram_term {
+    GRAM_TERM_PRODUCT, /* a b */
+    GRAM_TERM_SQUARE,  /* (a - b)^2 */
+    GRAM_TERM_SIZE     /* |a - b| */
+};
+
+/* sum + the term of a and b. */
+static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gram_vreal sum, gram_vreal a,
+                                                   gram_vreal b) {
+    if (term == GRAM_TERM_PRODUCT) {
+        return sum + a * b;
+    }
+    gram_vreal d = a - b;
+    return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
+}
+
+/* What sums start from where they are not added to. */
+static const gram_real gram_zeros[GRAM_TILE] = {0};
+
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
+                                                  gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
+                                                  const gram_real *b, int64_t ldb, int64_t inner, int add) {
+    gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
+    const gram_real *start = add ? out : gram_zeros;
+    int64_t next = add ? ldo : 0;
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+        }
+    }
+    for (int64_t k = 0; k < inner; k++) {
+        gram_vreal right[GRAM_SUM_VECTORS];
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            right[v] = gram_v_load(b + k * ldb + v * GRAM_LANES);
+        }
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            gram_vreal left = gram_v_splat(a[r * lda + k]);
+            GRAM_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sum[r][v] = gram_term_add(term, sum[r][v], left, right[v]);
+            }
+        }
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        GRAM_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+        }
+    }
+}
+
+/* All rows of some columns, vectors wide: whole register tiles, then the rows left as 4, 2 and 1. */
+static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const int vectors, gram_real *out,
+                                                int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                                int64_t ldb, int64_t rows, int64_t inner, int add) {
+    int64_t r = 0;
+    for (; r + GRAM_SUM_ROWS <= rows; r += GRAM_SUM_ROWS) {
+        gram_sum_registers(term, GRAM_SUM_ROWS, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+    if (GRAM_SUM_ROWS > 4 && r + 4 <= rows) {
+        gram_sum_registers(term, 4, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 4;
+    }
+    if (r + 2 <= rows) {
+        gram_sum_registers(term, 2, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+        r += 2;
+    }
+    if (r < rows) {
+        gram_sum_registers(term, 1, vectors, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, add);
+    }
+}
+
+/* All columns: as many whole register tiles as there are, then the columns left. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t c = 0;
+    for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
+        gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+    if (GRAM_SUM_VECTORS > 2 && c + 2 * GRAM_LANES <= cols) {
+        gram_sum_columns(term, 2, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+        c += 2 * GRAM_LANES;
+    }
+    for (; c < cols; c += GRAM_LANES) {
+        gram_sum_columns(term, 1, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
+ * of GRAM_PAD. */
+static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                 int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* Four sums of products of a with rows of b, ldb apart. */
+static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a, const gram_real *b, int64_t ldb,
+                                              int64_t inner) {
+    gram_vreal sum[4] = {gram_v_splat(0), gram_v_splat(0), gram_v_splat(0), gram_v_splat(0)};
+    const int64_t whole = inner / GRAM_LANES * GRAM_LANES;
+    for (int64_t k = 0; k < whole; k += GRAM_LANES) {
+        const gram_vreal left = gram_v_load(a + k);
+        GRAM_UNROLL
+        for (int c = 0; c < 4; c++) {
+            sum[c] = sum[c] + left * gram_v_load(b + c * ldb + k);
+        }
+    }
+    GRAM_UNROLL
+    for (int c = 0; c < 4; c++) {
+        out[c] = gram_v_sum(sum[c]);
+        for (int64_t k = whole; k < inner; k++) {
+            out[c] += a[k] * b[c * ldb + k];
+        }
+    }
+}
+
+/* out[r * ldo + c] = sum over k of a[r * lda + k] * b[c * ldb + k]: with b where it lies, for rows so few that turning
+ * it costs more. */
+static inline void gram_tile_dots(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                  int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
+    int64_t c = 0;
+    for (; c + 4 <= cols; c += 4) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_four_dots(out + r * ldo + c, a + r * lda, b + c * ldb, ldb, inner);
+        }
+    }
+    for (; c < cols; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            gram_real same[4];
+            gram_four_dots(same, a + r * lda, b + c * ldb, 0, inner);
+            out[r * ldo + c] = same[0];
+        }
+    }
+}
+
+/* Sets the lanes of a tile's row from cols on to value, as far as it is reduced. */
+static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
+    for (int64_t c = cols; c < GRAM_PADDED(cols); c++) {
+        row[c] = value;
+    }
+}
+
+/* The greatest of a tile's row, NaN left aside. */
+static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int cols) {
+    gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
+    for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
+        top = gram_v_above(gram_v_load(row + c), top);
+    }
+    return gram_v_top(top);
+}
+
+/* A tile's row s becomes 2^(s - base); its sum is returned. */
+static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
+    gram_vreal sum = gram_v_splat(0);
+    for (int c = 0; c < cols; c += GRAM_LANES) {
+        gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
+        gram_v_store(row + c, weight);
+        sum = sum + weight;
+    }
+    return gram_v_sum(sum);
+}
+
+/* What a row has in sum and in out, width numbers wide, is multiplied by 2^by. */
+static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
+    gram_vreal scale = gram_v_exp2_weight(gram_v_splat(by));
+    gram_real lane[GRAM_LANES];
+    gram_v_store(lane, scale);
+    *sum *= lane[0];
+    for (int64_t c = 0; c < width; c += GRAM_LANES) {
+        gram_v_store(out + c, gram_v_load(out + c) * scale);
+    }
+}
+
+/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
+ * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
+                                                 gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = gram_row_top(s + r * GRAM_TILE, cols);
+        if (top > max[r]) {
+            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
+            max[r] = top;
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0, cols);
+    }
+}
+
+/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
+ * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
+ * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
+ * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
+                                     gram_real *out, int64_t ldo, int64_t width) {
+    if (cols == GRAM_TILE) {
+        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
+    }
+    gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+}
+
+/* Joins what two stretches of keys gave: rows x width sums, then the rows' maxima, then their sums of weights, as
+ * gram_tile_softmax leaves them. `to` becomes what both together would have given. */
+static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int64_t rows, int64_t width) {
+    gram_real *max = to + rows * width, *sum = max + rows;
+    const gram_real *from_max = from + rows * width, *from_sum = from_max + rows;
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0,
+            factor[2][GRAM_LANES];
+        gram_vreal own = gram_v_exp2_weight(gram_v_splat(max[r] - base));
+        gram_vreal other = gram_v_exp2_weight(gram_v_splat(from_max[r] - base));
+        gram_v_store(factor[0], own);
+        gram_v_store(factor[1], other);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_vreal v = gram_v_load(to + r * width + c) * own + gram_v_load(from + r * width + c) * other;
+            gram_v_store(to + r * width + c, v);
+        }
+        sum[r] = sum[r] * factor[0][0] + from_sum[r] * factor[1][0];
+        max[r] = top;
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
+static inline void gram_load(gram_real *tile, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                             int64_t lanes) {
+    if (row == 1 && col != 1) {
+        gram_turn(tile, GRAM_TILE, from, col, lanes, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes && (row != 1 || col == 1); c++) {
+            tile[r * GRAM_TILE + c] = col == 1 ? from[r * row + c] : from[r * row + c * col];
+        }
+        for (int64_t c = lanes; c < GRAM_PADDED(lanes); c++) {
+            tile[r * GRAM_TILE + c] = 0;
+        }
+    }
+}
+
+/* to[r * row + c * col] = tile[r * ld + c] for c < lanes. */
+static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gram_real *tile, int64_t ld, int64_t rows,
+                              int64_t lanes) {
+    if (row == 1 && col != 1) {
+        gram_turn(to, col, tile, ld, rows, lanes);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes; c++) {
+            *(col == 1 ? &to[r * row + c] : &to[r * row + c * col]) = tile[r * ld + c];
+        }
+    }
+}
+
+/* Whether the offsets i * row + j * col of i < nrow, j < ncol fit a gram_int. */
+static inline int gram_offsets_fit(int64_t nrow, int64_t row, int64_t ncol, int64_t col) {
+    gram_range i = gram_range_mul(gram_range_of(0, nrow - 1), gram_range_of(row, row));
+    gram_range j = gram_range_mul(gram_range_of(0, ncol - 1), gram_range_of(col, col));
+    gram_range at = gram_range_add(i, j);
+    return at.lo >= GRAM_INT_MIN && at.hi <= GRAM_INT_MAX;
+}
+
+/* i held to the range from 0 to n - 1, n > 0. */
+static inline int64_t gram_held(gram_int i, int64_t n) {
+    return i < 0 ? 0 : i < n ? i : n - 1;
+}
+
+/* The same over lanes, read from i with a lane stride of 1 or 0. */
+static inline GRAM_ALWAYS gram_vint gram_v_held(const gram_int *i, int lane, int64_t n) {
+    gram_vint v = lane ? gram_v_loadi(i) : gram_v_splati(*i), last = gram_v_splati((gram_int)(n - 1));
+    return gram_v_imax(gram_v_splati(0), gram_v_imin(v, last));
+}
+
+/* tile[r * GRAM_TILE + c] = base[i * row + j * col], where i is i[r * i_row + c * i_lane], held to 0 .. nrow - 1, and j
+ * likewise; 0 where nrow or ncol is 0. */
+static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t row,
+                               int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
+                               const gram_int *j, int j_row, int j_lane) {
+    int none = nrow <= 0 || ncol <= 0, fit = !none && gram_offsets_fit(nrow, row, ncol, col);
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row, j += j_row) {
+        for (int64_t c = 0; c < lanes && fit; c += GRAM_LANES) {
+            gram_vint at = gram_v_held(i + c * i_lane, i_lane, nrow) * (gram_int)row;
+            at += gram_v_held(j + c * j_lane, j_lane, ncol) * (gram_int)col;
+            gram_v_store(tile + c, gram_v_gather(base, at));
+        }
+        for (int64_t c = 0; c < lanes && !fit; c++) {
+            tile[c] = none ? 0 : base[gram_held(i[c * i_lane], nrow) * row + gram_held(j[c * j_lane], ncol) * col];
+        }
+    }
+}
+
+/* tile[r * ld + c] = value */
+static inline void gram_fill(gram_real *tile, int64_t ld, int64_t rows, int64_t lanes, gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += ld) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = value;
+        }
+    }
+}
+
+/* Ends an online softmax: out[r * ldo + c] /= sum[r] for c < width, 0 where nothing was summed. */
+static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real *sum, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, out += ldo) {
+        gram_vreal scale = gram_v_splat(sum[r] == 0 ? 0 : 1 / sum[r]);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_v_store(out + c, gram_v_load(out + c) * scale);
+        }
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = tile's value where kept's bits are set, else value. */
+static inline void gram_tile_keep(gram_real *tile, const gram_bits *kept, int64_t rows, int64_t lanes,
+                                  gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, kept += GRAM_TILE) {
+        for (int64_t c = 0; c < lanes; c += GRAM_LANES) {
+            gram_vreal v = gram_v_where(gram_v_loadm(kept + c), gram_v_load(tile + c), gram_v_splat(value));
+            gram_v_store(tile + c, v);
+        }
+    }
+}
+
+/* Is every number of rows x cols finite? (x - x is 0 only then.) */
+static inline int gram_tile_finite(const gram_real *b, int64_t ldb, int64_t rows, int64_t cols) {
+    gram_vreal odd = gram_v_splat(0);
+    for (int64_t k = 0; k < rows; k++, b += ldb) {
+        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+            gram_vreal v = gram_v_load(b + c);
+            odd = odd + (v - v);
+        }
+    }
+    return gram_v_sum(odd) == 0;
+}
+
+/* gram_tile_mul with add, of a tile some of whose entries are dropped, and 0: where kept's bits are not set, nothing is
+ * added, even if b has NaN or an infinity there. */
+static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_real *a, const gram_bits *kept,
+                                      const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
+    if (gram_tile_finite(b, ldb, inner, cols)) {
+        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, cols, 1);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k++) {
+            for (int64_t c = 0; c < cols && kept[r * GRAM_TILE + k]; c++) {
+                out[r * ldo + c] += a[r * GRAM_TILE + k] * b[k * ldb + c];
+            }
+        }
+    }
+}
+
+/* What the phases share. */
+typedef struct layer_job {
+    const layer_args *args;
+    gram_tensor X;
+    gram_tensor WQ;
+    gram_tensor WK;
+    gram_tensor WV;
+    gram_tensor Wout;
+    gram_tensor bias;
+    gram_tensor Y;
+    gram_tensor work1;
+    gram_tensor work1_heads;
+    gram_tensor work2;
+    gram_tensor work2_turned;
+    gram_tensor work3;
+    gram_tensor work4;
+    gram_tensor WK_panels;
+    gram_tensor WQ_panels;
+    gram_tensor work2_turned_panels;
+    gram_tensor WV_panels;
+    gram_tensor work4_rows;
+    gram_tensor Wout_panels;
+    gram_tensor stream_work1_heads_states;
+    gram_real *scratch;
+    int64_t scratch_size;
+    int64_t batch;
+    int64_t n;
+    int threads;
+} layer_job;
+
+/* WK in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_WK_panels(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(3, GRAM_TILE), items = 2 * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 3 - lane);
+        const int64_t head = item / tiles % 2;
+        const gram_real *from = gram_at(&job->WK, 0, head);
+        gram_real *to = gram_at(&job->WK_panels, 0, head);
+        gram_panel(to + lane * 6, from + lane * job->WK.row, job->WK.row, job->WK.col, lanes, 6);
+    }
+}
+
+/* WQ in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_WQ_panels(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(3, GRAM_TILE), items = 2 * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 3 - lane);
+        const int64_t head = item / tiles % 2;
+        const gram_real *from = gram_at(&job->WQ, 0, head);
+        gram_real *to = gram_at(&job->WQ_panels, 0, head);
+        gram_panel(to + lane * 6, from + lane * job->WQ.row, job->WQ.row, job->WQ.col, lanes, 6);
+    }
+}
+
+/* work2_turned in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_work2_turned_panels(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(job->n, GRAM_TILE), items = job->batch * 2 * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->n - lane);
+        const int64_t head = item / tiles % 2;
+        const int64_t batch = item / tiles / 2;
+        const gram_real *from = gram_at(&job->work2_turned, batch, head);
+        gram_real *to = gram_at(&job->work2_turned_panels, batch, head);
+        gram_panel(to + lane * 3, from + lane * job->work2_turned.row, job->work2_turned.row, job->work2_turned.col,
+            lanes, 3);
+    }
+}
+
+/* WV in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_WV_panels(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(3, GRAM_TILE), items = 2 * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 3 - lane);
+        const int64_t head = item / tiles % 2;
+        const gram_real *from = gram_at(&job->WV, 0, head);
+        gram_real *to = gram_at(&job->WV_panels, 0, head);
+        gram_panel(to + lane * 6, from + lane * job->WV.row, job->WV.row, job->WV.col, lanes, 6);
+    }
+}
+
+/* work4 with its columns padded to whole vectors. */
+static void layer_pack_work4_rows(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(job->n, GRAM_TILE), items = job->batch * 2 * tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->n - lane);
+        const int64_t head = item / tiles % 2;
+        const int64_t batch = item / tiles / 2;
+        const gram_real *from = gram_at(&job->work4, batch, head);
+        gram_real *to = gram_at(&job->work4_rows, batch, head);
+        to += lane * GRAM_PADDED(3);
+        gram_fill(to + 3, GRAM_PADDED(3), lanes, GRAM_PADDED(3) - 3, 0);
+        gram_store(to, GRAM_PADDED(3), 1, from + lane * job->work4.col, job->work4.col, lanes, 3);
+    }
+}
+
+/* Wout in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_Wout_panels(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t tiles = gram_parts(6, GRAM_TILE), items = tiles;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 6 - lane);
+        const gram_real *from = gram_at(&job->Wout, 0, 0);
+        gram_real *to = gram_at(&job->Wout_panels, 0, 0);
+        gram_panel(to + lane * 6, from + lane * job->Wout.row, job->Wout.row, job->Wout.col, lanes, 6);
+    }
+}
+
+/* work2 = WK * X */
+static void layer_map_work2(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const t0 = block0 + GRAM_BLOCK * 6;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t head = item / blocks % 2;
+        const int64_t batch = item / blocks / 2;
+        gram_block(block0, gram_at(&job->X, batch, 0) + query * job->X.col, job->X.col, job->X.row, queries, 6, 1);
+        for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
+            const gram_real *const panel0 = gram_at(&job->WK_panels, batch, head) + lane * 6;
+            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            gram_store(gram_at(&job->work2, batch, head) + query * job->work2.col + lane * job->work2.row,
+                job->work2.col, job->work2.row, t0, GRAM_TILE, queries, lanes);
+        }
+    }
+}
+
+/* work3 = WQ * X */
+static void layer_map_work3(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const t0 = block0 + GRAM_BLOCK * 6;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t head = item / blocks % 2;
+        const int64_t batch = item / blocks / 2;
+        gram_block(block0, gram_at(&job->X, batch, 0) + query * job->X.col, job->X.col, job->X.row, queries, 6, 1);
+        for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
+            const gram_real *const panel0 = gram_at(&job->WQ_panels, batch, head) + lane * 6;
+            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            gram_store(gram_at(&job->work3, batch, head) + query * job->work3.col + lane * job->work3.row,
+                job->work3.col, job->work3.row, t0, GRAM_TILE, queries, lanes);
+        }
+    }
+}
+
+/* work4 = WV * X */
+static void layer_map_work4(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const t0 = block0 + GRAM_BLOCK * 6;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t head = item / blocks % 2;
+        const int64_t batch = item / blocks / 2;
+        gram_block(block0, gram_at(&job->X, batch, 0) + query * job->X.col, job->X.col, job->X.row, queries, 6, 1);
+        for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
+            const gram_real *const panel0 = gram_at(&job->WV_panels, batch, head) + lane * 6;
+            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            gram_store(gram_at(&job->work4, batch, head) + query * job->work4.col + lane * job->work4.row,
+                job->work4.col, job->work4.row, t0, GRAM_TILE, queries, lanes);
+        }
+    }
+}
+
+/* Which of lanes [lane, lane + lanes) keep which of the block's queries: [1, 1] all, [0, 0] none, else [0, 1]. */
+static gram_range layer_stream_work1_heads_kept(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
+{
+    const gram_range i = gram_range_of(lane, lane + lanes - 1);
+    const gram_range j = gram_range_of(query, query + queries - 1);
+    return gram_range_le(i, j);
+}
+
+/* The first lane from this one on, in steps of GRAM_PAD, with something kept: long stretches that keep nothing are
+ * skipped in doubling strides. */
+static int64_t layer_stream_work1_heads_seek(int64_t query, int64_t queries, int64_t lane, int64_t end)
+{
+    int64_t stride = GRAM_TILE - lane % GRAM_TILE;
+    while (lane < end) {
+        const int64_t lanes = gram_least(stride, end - lane);
+        const gram_range kept = layer_stream_work1_heads_kept(query, queries, lane, lanes);
+        if (kept.hi == 0) {
+            lane += lanes;
+            stride *= 2;
+        } else if (kept.lo == 0 && stride > GRAM_PAD) {
+            stride = GRAM_PAD;
+        } else {
+            break;
+        }
+    }
+    return lane;
+}
+
+/* How many of the lanes are left without those at their end that keep nothing. */
+static int64_t layer_stream_work1_heads_trim(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
+{
+    int64_t rest = (lanes - 1) / GRAM_PAD * GRAM_PAD;
+    while (rest > 0 && layer_stream_work1_heads_kept(query, queries, lane + rest, lanes - rest).hi == 0) {
+        lanes = rest;
+        rest -= GRAM_PAD;
+    }
+    return lanes;
+}
+
+/* What follows the sums of a block of queries. */
+static void layer_stream_work1_heads_finish(const layer_job *job, int64_t batch, int64_t head, int64_t query,
+    int64_t queries, gram_real *sum0, const gram_real *sum)
+{
+    const int64_t width = GRAM_PADDED(3);
+    gram_tile_finish(sum0, width, sum, queries, width);
+    {
+        gram_store(gram_at(&job->work1_heads, batch, head) + query * job->work1_heads.col, job->work1_heads.col,
+            job->work1_heads.row, sum0, width, queries, 3);
+    }
+}
+
+/* work1_heads = ...
+ * The scores (n x n) are made a tile at a time, with a running maximum and sum, and not kept. */
+static void layer_stream_work1_heads(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const sum0 = block0 + GRAM_BLOCK * 3;
+    gram_real *const t0 = sum0 + GRAM_BLOCK * (GRAM_PADDED(3));
+    gram_real *const t1 = t0 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t3 = t2 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t4 = t3 + GRAM_BLOCK * GRAM_TILE;
+    const int64_t width = GRAM_PADDED(3);
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t head = item / blocks % 2;
+        const int64_t batch = item / blocks / 2;
+        const gram_vreal c0 = gram_v_splat(1.44269504f);
+        const gram_vint c6 = gram_v_splati(4);
+        const gram_vint c8 = gram_v_splati(0);
+        gram_int c8_at[GRAM_PAD];
+        gram_v_storei(c8_at, c8);
+        gram_int q4[GRAM_BLOCK];
+        for (int64_t l = 0; l < queries; l += GRAM_LANES) {
+            const gram_vint v4 = gram_v_iota((gram_int)(query + l));
+            gram_v_storei(q4 + l, v4);
+        }
+        gram_block(block0, gram_at(&job->work3, batch, head) + query * job->work3.col, job->work3.col, job->work3.row,
+            queries, 3, 0.577350269f);
+        gram_real max[GRAM_BLOCK], sum[GRAM_BLOCK];
+        gram_fill(max, queries, 1, queries, -INFINITY);
+        gram_fill(sum, queries, 1, queries, 0);
+        gram_fill(sum0, width, queries, width, 0);
+        for (int64_t lane = layer_stream_work1_heads_seek(query, queries, 0, job->n),
+            lanes; lane < job->n; lane = layer_stream_work1_heads_seek(query, queries, lane + lanes, job->n)) {
+            lanes = gram_least(GRAM_TILE - lane % GRAM_TILE, job->n - lane);
+            const int checked = layer_stream_work1_heads_kept(query, queries, lane, lanes).lo == 0;
+            if (checked) {
+                lanes = layer_stream_work1_heads_trim(query, queries, lane, lanes);
+            }
+            const gram_real *const panel0 = gram_at(&job->work2_turned_panels, batch, head) + gram_panel_lane(lane, 3);
+            gram_int k3[GRAM_TILE];
+            for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                const gram_vint v3 = gram_v_iota((gram_int)(lane + l));
+                gram_v_storei(k3 + l, v3);
+            }
+            gram_tile_mul(t0, GRAM_TILE, block0, 3, panel0, GRAM_TILE, queries, 3, GRAM_PADDED(lanes), 0);
+            for (int64_t r = 0; r < queries; r++) {
+                const gram_vint v4 = gram_v_splati(q4[r]);
+                for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                    const gram_vint v3 = gram_v_loadi(k3 + l);
+                    const gram_vint v5 = v3 - v4;
+                    const gram_vint v7 = v5 + c6;
+                    gram_v_storei(((gram_int *)t1) + r * GRAM_TILE + l, v7);
+                }
+            }
+            gram_gather(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
+                GRAM_TILE, 1, job->bias.col, 1, c8_at, 0, 0);
+            for (int64_t r = 0; r < queries; r++) {
+                for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                    const gram_vreal v2 = gram_v_load(t0 + r * GRAM_TILE + l);
+                    const gram_vreal v9 = gram_v_load(t2 + r * GRAM_TILE + l);
+                    const gram_vreal v10 = v2 + v9;
+                    const gram_vreal v11 = c0 * v10;
+                    gram_v_store(t3 + r * GRAM_TILE + l, v11);
+                }
+            }
+            if (checked) {
+                for (int64_t r = 0; r < queries; r++) {
+                    const gram_vint v4 = gram_v_splati(q4[r]);
+                    for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                        const gram_vint v3 = gram_v_loadi(k3 + l);
+                        const gram_mask v12 = gram_v_ile(v3, v4);
+                        gram_v_storem(((gram_bits *)t4) + r * GRAM_TILE + l, v12);
+                    }
+                }
+                gram_tile_keep(t3, (gram_bits *)t4, queries, lanes, -INFINITY);
+            }
+            gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
+            if (checked) {
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4_rows, batch, head) +
+                    lane * job->work4_rows.col, job->work4_rows.col, queries, lanes, GRAM_PADDED(3));
+            } else {
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4_rows, batch, head) +
+                    lane * job->work4_rows.col, job->work4_rows.col, queries, lanes, GRAM_PADDED(3), 1);
+            }
+        }
+        layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+    }
+}
+
+/* The same where the queries fit one block. What belongs to keys is read once and where it lies;
+ * many keys are cut into parts, each with a state of its own. */
+static void layer_stream_work1_heads_few(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
+    const int64_t size = queries * (width + 2), parts = gram_most(gram_parts(job->n, GRAM_PART), 1),
+        items = job->batch * 2 * parts;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const panel0 = block0 + 1 * GRAM_BLOCK * 3;
+    gram_real *const rows0 = panel0 + GRAM_TILE * 3;
+    gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(3);
+    gram_real *const t1 = t0 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t3 = t2 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t4 = t3 + GRAM_BLOCK * GRAM_TILE;
+    const int in_place0 = job->work2_turned.col == 1 && queries <= GRAM_FEW_ROWS;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
+        const int64_t head = item / parts % 2;
+        const int64_t batch = item / parts / 2;
+        gram_real *const states = job->stream_work1_heads_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const sum0 = states;
+        gram_real *const max = states + queries * width;
+        gram_real *const sum = states + queries * width + queries;
+        const gram_vreal c0 = gram_v_splat(1.44269504f);
+        const gram_vint c6 = gram_v_splati(4);
+        const gram_vint c8 = gram_v_splati(0);
+        gram_int c8_at[GRAM_PAD];
+        gram_v_storei(c8_at, c8);
+        gram_int q4[GRAM_BLOCK];
+        for (int64_t l = 0; l < queries; l += GRAM_LANES) {
+            const gram_vint v4 = gram_v_iota((gram_int)(query + l));
+            gram_v_storei(q4 + l, v4);
+        }
+        gram_block(block0, gram_at(&job->work3, batch, head) + query * job->work3.col, job->work3.col, job->work3.row,
+            queries, 3, 0.577350269f);
+        gram_fill(max, queries, 1, queries, -INFINITY);
+        gram_fill(sum, queries, 1, queries, 0);
+        gram_fill(sum0, width, queries, width, 0);
+        for (int64_t lane = layer_stream_work1_heads_seek(query, queries, begin, end),
+            lanes; lane < end; lane = layer_stream_work1_heads_seek(query, queries, lane + lanes, end)) {
+            lanes = gram_least(GRAM_TILE - lane % GRAM_TILE, end - lane);
+            const int checked = layer_stream_work1_heads_kept(query, queries, lane, lanes).lo == 0;
+            if (checked) {
+                lanes = layer_stream_work1_heads_trim(query, queries, lane, lanes);
+            }
+            const gram_real *const keys0 = gram_at(&job->work2_turned, batch, head) + lane * job->work2_turned.row;
+            if (!in_place0) {
+                gram_panel(panel0, keys0, job->work2_turned.row, job->work2_turned.col, lanes, 3);
+            }
+            gram_rows(rows0, gram_at(&job->work4, batch, head) + lane * job->work4.col, job->work4.col, job->work4.row,
+                lanes, 3);
+            gram_int k3[GRAM_TILE];
+            for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                const gram_vint v3 = gram_v_iota((gram_int)(lane + l));
+                gram_v_storei(k3 + l, v3);
+            }
+            if (in_place0) {
+                gram_tile_dots(t0, GRAM_TILE, block0, 3, keys0, job->work2_turned.row, queries, 3, lanes);
+            } else {
+                gram_tile_mul(t0, GRAM_TILE, block0, 3, panel0, GRAM_TILE, queries, 3, GRAM_PADDED(lanes), 0);
+            }
+            for (int64_t r = 0; r < queries; r++) {
+                const gram_vint v4 = gram_v_splati(q4[r]);
+                for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                    const gram_vint v3 = gram_v_loadi(k3 + l);
+                    const gram_vint v5 = v3 - v4;
+                    const gram_vint v7 = v5 + c6;
+                    gram_v_storei(((gram_int *)t1) + r * GRAM_TILE + l, v7);
+                }
+            }
+            gram_gather(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
+                GRAM_TILE, 1, job->bias.col, 1, c8_at, 0, 0);
+            for (int64_t r = 0; r < queries; r++) {
+                for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                    const gram_vreal v2 = gram_v_load(t0 + r * GRAM_TILE + l);
+                    const gram_vreal v9 = gram_v_load(t2 + r * GRAM_TILE + l);
+                    const gram_vreal v10 = v2 + v9;
+                    const gram_vreal v11 = c0 * v10;
+                    gram_v_store(t3 + r * GRAM_TILE + l, v11);
+                }
+            }
+            if (checked) {
+                for (int64_t r = 0; r < queries; r++) {
+                    const gram_vint v4 = gram_v_splati(q4[r]);
+                    for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                        const gram_vint v3 = gram_v_loadi(k3 + l);
+                        const gram_mask v12 = gram_v_ile(v3, v4);
+                        gram_v_storem(((gram_bits *)t4) + r * GRAM_TILE + l, v12);
+                    }
+                }
+                gram_tile_keep(t3, (gram_bits *)t4, queries, lanes, -INFINITY);
+            }
+            gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
+            if (checked) {
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, rows0, GRAM_PADDED(3), queries, lanes,
+                    GRAM_PADDED(3));
+            } else {
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, rows0, GRAM_PADDED(3), queries, lanes, GRAM_PADDED(3), 1);
+            }
+        }
+        if (parts == 1) {
+            layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+        }
+    }
+}
+
+/* Puts the parts' states together, in their order. */
+static void layer_stream_work1_heads_merge(void *data, int thread)
+{
+    const layer_job *job = data;
+    const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
+    const int64_t size = queries * (width + 2), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 2 * 1;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t head = item % 2;
+        const int64_t batch = item / 2;
+        gram_real *const states = job->stream_work1_heads_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        for (int64_t part = 1; part < parts; part++) {
+            gram_merge_softmax(states, states + part * 1 * size, queries, width);
+        }
+        gram_real *const sum0 = states;
+        gram_real *const sum = states + queries * width + queries;
+        layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+    }
+}
+
+/* Y = X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0... */
+static void layer_map_Y(void *data, int thread)
+{
+    const layer_job *job = data;
+    if (!job->Y.data) {
+        return;
+    }
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * blocks;
+    gram_real *const scratch = job->scratch + thread * job->scratch_size;
+    gram_real *const block0 = scratch;
+    gram_real *const t0 = block0 + GRAM_BLOCK * 6;
+    gram_real *const t1 = t0 + GRAM_BLOCK * GRAM_TILE;
+    gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t batch = item / blocks / 1;
+        gram_block(block0, gram_at(&job->work1, batch, 0) + query * job->work1.col, job->work1.col, job->work1.row,
+            queries, 6, 1);
+        for (int64_t lane = 0; lane < 6; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, 6 - lane);
+            const gram_real *const panel0 = gram_at(&job->Wout_panels, batch, 0) + lane * 6;
+            gram_load(t0, gram_at(&job->X, batch, 0) + query * job->X.col + lane * job->X.row, job->X.col, job->X.row,
+                queries, lanes);
+            gram_tile_mul(t1, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            for (int64_t r = 0; r < queries; r++) {
+                for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+                    const gram_vreal v0 = gram_v_load(t0 + r * GRAM_TILE + l);
+                    const gram_vreal v1 = gram_v_load(t1 + r * GRAM_TILE + l);
+                    const gram_vreal v2 = v0 + v1;
+                    gram_v_store(t2 + r * GRAM_TILE + l, v2);
+                }
+            }
+            gram_store(gram_at(&job->Y, batch, 0) + query * job->Y.col + lane * job->Y.row, job->Y.col, job->Y.row, t2,
+                GRAM_TILE, queries, lanes);
+        }
+    }
+}
+
+/* Finds every array: the caller's, and those carved from the workspace. Returns the bytes that takes. */
+static size_t layer_place(layer_job *job, const layer_args *args, void *workspace, int threads)
+{
+    size_t used = 0;
+    job->args = args;
+    job->threads = threads;
+    job->batch = args->batch;
+    job->n = args->n;
+    job->X = gram_strided(args->X, args->X_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
+    job->WQ = (gram_tensor){NULL, 0, 6 * 3, 6, 1};
+    job->WQ.data = (gram_real *)args->WQ;
+    job->WK = (gram_tensor){NULL, 0, 6 * 3, 6, 1};
+    job->WK.data = (gram_real *)args->WK;
+    job->WV = (gram_tensor){NULL, 0, 6 * 3, 6, 1};
+    job->WV.data = (gram_real *)args->WV;
+    job->Wout = (gram_tensor){NULL, 0, 0, 6, 1};
+    job->Wout.data = (gram_real *)args->Wout;
+    job->bias = (gram_tensor){NULL, 0, 9, 1, 0};
+    job->bias.data = (gram_real *)args->bias;
+    job->Y = gram_strided(args->Y, args->Y_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
+    job->work1 = (gram_tensor){gram_carve(workspace, &used, job->batch * 6 * job->n), 1 * 6 * job->n, 6 * job->n, 1, 6};
+    job->work1_heads = gram_split(job->work1, 3);
+    job->work2 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
+        1, 3};
+    job->work2_turned = gram_turned(job->work2);
+    job->work3 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
+        1, 3};
+    job->work4 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
+        1, 3};
+    job->WK_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
+        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->WQ_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
+        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->work2_turned_panels = (gram_tensor){gram_carve(workspace, &used,
+        job->n > GRAM_BLOCK ? job->batch * 2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3 : 0),
+        2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, 1, 3};
+    job->WV_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
+        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->work4_rows = (gram_tensor){gram_carve(workspace, &used,
+        job->n > GRAM_BLOCK ? job->batch * 2 * job->n * GRAM_PADDED(3) : 0), 2 * job->n * GRAM_PADDED(3),
+        job->n * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
+    job->Wout_panels = (gram_tensor){gram_carve(workspace, &used, 1 * gram_parts(6, GRAM_TILE) * GRAM_TILE * 6), 0,
+        gram_parts(6, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->stream_work1_heads_states.data = gram_carve(workspace, &used,
+        job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
+        GRAM_PART) : threads * 2) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
+    job->scratch_size = 0;
+    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, gram_most(0 + GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) +
+        5 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 3 + GRAM_TILE * 3 + GRAM_TILE * GRAM_PADDED(3) +
+        5 * GRAM_BLOCK * GRAM_TILE));
+    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 3 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
+    (void)workspace;
+    return used;
+}
+
+/* One phase after the other. */
+static void layer_phases(layer_job *job, const gram_team *team)
+{
+    gram_run(team, layer_pack_WK_panels, job);
+    gram_run(team, layer_map_work2, job);
+    gram_run(team, layer_pack_WQ_panels, job);
+    gram_run(team, layer_map_work3, job);
+    if (job->n > GRAM_BLOCK) {
+        gram_run(team, layer_pack_work2_turned_panels, job);
+    }
+    gram_run(team, layer_pack_WV_panels, job);
+    gram_run(team, layer_map_work4, job);
+    if (job->n > GRAM_BLOCK) {
+        gram_run(team, layer_pack_work4_rows, job);
+        gram_run(team, layer_stream_work1_heads, job);
+    }
+    if (job->n <= GRAM_BLOCK) {
+        gram_run(team, layer_stream_work1_heads_few, job);
+    }
+    if (job->n <= GRAM_BLOCK && job->n > GRAM_PART) {
+        gram_run(team, layer_stream_work1_heads_merge, job);
+    }
+    gram_run(team, layer_pack_Wout_panels, job);
+    gram_run(team, layer_map_Y, job);
+}
+
+static int layer_check(const layer_args *args)
+{
+    if (!args->X) {
+        return LAYER_NULL_INPUT;
+    }
+    if (!args->WQ) {
+        return LAYER_NULL_INPUT;
+    }
+    if (!args->WK) {
+        return LAYER_NULL_INPUT;
+    }
+    if (!args->WV) {
+        return LAYER_NULL_INPUT;
+    }
+    if (!args->Wout) {
+        return LAYER_NULL_INPUT;
+    }
+    if (!args->bias) {
+        return LAYER_NULL_INPUT;
+    }
+    if (args->batch < 0 || args->batch >= GRAM_MOST_TOKENS) {
+        return LAYER_SIZE_OUT_OF_RANGE;
+    }
+    if (args->n < 0 || args->n >= GRAM_MOST_TOKENS) {
+        return LAYER_SIZE_OUT_OF_RANGE;
+    }
+    return LAYER_OK;
+}
+
+size_t layer_workspace(const layer_args *args, int threads)
+{
+    layer_job job;
+    return layer_check(args) ? 0 : layer_place(&job, args, NULL, threads);
+}
+
+int layer(const layer_args *args, void *workspace, const gram_team *team)
+{
+    layer_job job;
+    const int error = layer_check(args);
+    if (error) {
+        return error;
+    }
+    if (layer_place(&job, args, workspace, team ? team->threads : 1) > 0 && !workspace) {
+        return LAYER_NULL_WORKSPACE;
+    }
+    layer_phases(&job, team);
+    return LAYER_OK;
+}
