@@ -23,11 +23,20 @@ static int64_t scalars(const gram_step *step)
     return n;
 }
 
-/* The operations of a step; those of its dropped entries too. */
-static const char *flops(gram_ctx *ctx, const gram_step *step)
+/* The operations of a step; those of its dropped entries too. Of a linear one: the keys of one block as pairs, and twice
+ * the matrix that stands for those before. */
+static const char *flops(gram_ctx *ctx, const gram_step *given)
 {
     gram_cost cost = {.ctx = ctx};
-    const int64_t heads = heads_of(step->heads);
+    const int64_t heads = heads_of(given->heads);
+    gram_step own = *given;
+    const gram_step *step = &own;
+    if (gram_is_linear(given)) {
+        own.lanes = gram_dim_number(GRAM_FEW_QUERIES);
+        for (int k = 0; k < step->nsums; k++)
+            gram_cost_add(&cost, 4 * heads, step->batched,
+                          (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows}, 3);
+    }
     for (int k = 0; k < step->nleaves + step->nsums; k++) {
         const gram_dim inner = k < step->nleaves ? step->leaves[k].inner : step->sums[k - step->nleaves].rows;
         gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner, step->outer}, 4);
@@ -55,6 +64,16 @@ static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
     return gram_cost_text(&cost);
 }
 
+/* A linear step's matrix for every block of queries. */
+static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
+{
+    for (int k = 0; k < step->nsums && gram_is_linear(step); k++) {
+        int64_t each = step->leaves[0].inner.number * step->sums[k].rows.number / GRAM_FEW_QUERIES;
+        gram_cost_add(cost, plan->real_bits / 8 * heads_of(step->heads) * (each ? each : 1), step->batched,
+                      &step->queries, 1);
+    }
+}
+
 static const char *workspace(gram_ctx *ctx, const gram_plan *plan)
 {
     gram_cost cost = {.ctx = ctx};
@@ -62,7 +81,10 @@ static const char *workspace(gram_ctx *ctx, const gram_plan *plan)
         if (plan->buffers[k].storage == GRAM_AT_WORK)
             add_bytes(&cost, plan, &plan->buffers[k]);
     for (int k = 0; k < plan->npacks; k++)
-        add_bytes(&cost, plan, &plan->buffers[plan->packs[k].buffer]);
+        if (gram_is_packed(plan, k))
+            add_bytes(&cost, plan, &plan->buffers[plan->packs[k].buffer]);
+    for (int k = 0; k < plan->nsteps; k++)
+        add_states(&cost, plan, plan->steps[k]);
     return gram_format(ctx, "%s%sthe threads' blocks", cost.terms ? gram_cost_text(&cost) : "",
                        cost.terms ? " + " : "");
 }
@@ -122,7 +144,7 @@ static void put_wrapped(gram_text *out, const char *label, const char *text)
 
 static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, gram_text *out)
 {
-    bool stream = !strcmp(step->template, "stream");
+    bool stream = !strcmp(step->template, "stream"), linear = gram_is_linear(step);
     const gram_buffer *b = &plan->buffers[step->stores[0].buffer];
     const char *formula = gram_node_text(ctx, step->what);
     if (!stream && !gram_is_pair(step->what)) {
@@ -131,13 +153,20 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     }
     put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));
     put_wrapped(out, "",
-                stream                         ? "not built: made tile by tile, and summed down its columns"
+                stream   ? "not built: made tile by tile, and summed down its columns"
+                : linear ? "not built: a causal product, so all keys before a block are one matrix"
                 : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
                                                : "built: a nonlinear function of pairs inside another needs all of it");
     if (stream && step->keep)
         put_wrapped(out, "",
                     gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
                                 gram_node_text(ctx, step->keep)));
+    if (step->few != GRAM_FEW_NEVER)
+        put_wrapped(out, "",
+                    gram_format(ctx, "%s: keys are read where they lie, in parts of 1,024",
+                                step->few == GRAM_FEW_ALWAYS
+                                    ? "few queries"
+                                    : gram_format(ctx, "at most %d queries", GRAM_FEW_QUERIES)));
 }
 
 static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out)

@@ -73,13 +73,17 @@ static double best_time(gram_kernel *kernel, gram_array *inputs, gram_array *out
 
 static double step_flops(const gram_step *step, const gram_trial *t)
 {
-    double pairs = (double)gram_dim_value(step->lanes, t->sizes) * (double)gram_dim_value(step->queries, t->sizes);
-    double inner = 0;
+    double queries = (double)gram_dim_value(step->queries, t->sizes), inner = 0;
+    double lanes = gram_is_linear(step) ? GRAM_FEW_QUERIES : (double)gram_dim_value(step->lanes, t->sizes);
     for (int k = 0; k < step->nleaves; k++)
         inner += (double)gram_dim_value(step->leaves[k].inner, t->sizes);
     for (int k = 0; k < step->nsums; k++)
         inner += (double)gram_dim_value(step->sums[k].rows, t->sizes);
-    return 2 * pairs * inner * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)t->batch : 1);
+    double before = gram_is_linear(step)
+                        ? 2 * (double)step->leaves[0].inner.number * (inner - (double)step->leaves[0].inner.number)
+                        : 0;
+    return 2 * queries * (lanes * inner + before) * (step->heads > 0 ? step->heads : 1) *
+           (step->batched ? (double)t->batch : 1);
 }
 
 static double plan_flops(const gram_plan *plan, const gram_trial *t)

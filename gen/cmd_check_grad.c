@@ -88,16 +88,26 @@ static double length_of_way(const slopes *s)
     return sqrt(squares);
 }
 
-/* The slope that the derivative says against that of differences. */
-static void compare(slopes *s, const char *name, double slope, double size)
+/* The slope along the way from differences, and whether those of one step and of two agree. */
+static bool difference(slopes *s, double step, double size, double *slope, double *scale)
 {
-    double values = 0, d[2], step = STEP / fmax(length_of_way(s), 1);
+    double values = 0, d[2];
     for (int k = 0; k < 2; k++) {
         double h = step * (k + 1), high = value_at(s, h, &values), low = value_at(s, -h, &values);
         d[k] = (high - low) / (2 * h);
     }
-    double expected = (4 * d[0] - d[1]) / 3, scale = size + fabs(expected) + 1e-3 * values + 1e-30;
-    bool smooth = fabs(d[0] - d[1]) <= TOLERANCE * scale;
+    *slope = (4 * d[0] - d[1]) / 3;
+    *scale = size + fabs(*slope) + 1e-3 * values + 1e-30;
+    return fabs(d[0] - d[1]) <= TOLERANCE * *scale;
+}
+
+/* The slope that the derivative says against that of differences. */
+static void compare(slopes *s, const char *name, double slope, double size)
+{
+    double expected = 0, scale = 1, longest = STEP / fmax(length_of_way(s), 1);
+    bool smooth = false;
+    for (double step = longest; step > 1e-3 * longest && !smooth; step /= 10)
+        smooth = difference(s, step, size, &expected, &scale);
     s->checked += smooth;
     s->rough += !smooth;
     double error = fabs(expected - slope) / scale;

@@ -34,17 +34,7 @@ static void set(emitter *e, const char *key, const char *value)
 
 static const char *pack_name(emitter *e, const gram_pack *pack)
 {
-    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, pack->panels ? "panels" : "rows");
-}
-
-static bool packs(const gram_step *step, int pack)
-{
-    bool used = false;
-    for (int k = 0; k < step->nleaves; k++)
-        used |= step->leaves[k].pack == pack;
-    for (int k = 0; k < step->nsums; k++)
-        used |= step->sums[k].pack == pack;
-    return used;
+    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, pack->panels ? "panels" : "padded");
 }
 
 /* When a pack is made, as a condition: a loop of few queries needs none. "": always, NULL: never. */
@@ -54,7 +44,7 @@ static const char *pack_when(emitter *e, int pack)
     for (int k = 0; k < e->plan->nsteps; k++) {
         const gram_step *step = e->plan->steps[k];
         const char *many = gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries));
-        if (!packs(step, pack) || step->few == GRAM_FEW_ALWAYS)
+        if (!gram_reads_pack(step, pack))
             continue;
         if (step->few == GRAM_FEW_NEVER)
             return "";
@@ -74,7 +64,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     set(e, "count", dim(e, pack->panels ? b->rows : b->cols));
     set(e, "inner", dim(e, pack->panels ? b->cols : b->rows));
     set(e, "from", gram_print_at(e->ctx, &like, b, ""));
-    set(e, "to", gram_print_at(e->ctx, &like, b, pack->panels ? "_panels" : "_rows"));
+    set(e, "to", gram_print_at(e->ctx, &like, b, pack->panels ? "_panels" : "_padded"));
     gram_template_set_number(e->L, "heads", b->heads > 1 ? b->heads : 1);
     gram_template_set_flag(e->L, "batched", b->batched);
     gram_template_set_flag(e->L, "panels", pack->panels);
@@ -208,6 +198,17 @@ static void add_states(emitter *e, const gram_step *step)
                gram_format(e->ctx, "job->%s.data = gram_carve(workspace, &used, %s);", name, room));
 }
 
+/* A matrix for each block of a linear step. */
+static void add_linear_states(emitter *e, const gram_step *step)
+{
+    const char *name = gram_format(e->ctx, "%s_states", step->name);
+    add_tensor(e, name, "gram_tensor",
+               gram_format(e->ctx,
+                           "job->%s.data = gram_carve(workspace, &used, %sgram_parts(%s, GRAM_BLOCK) * %s * (%s));",
+                           name, gram_emit_items(e, step->heads, step->batched), dim(e, step->queries),
+                           dim(e, step->leaves[0].inner), gram_emit_width(e, step)));
+}
+
 static bool is_used(const gram_plan *plan, int buffer)
 {
     const gram_buffer *b = &plan->buffers[buffer];
@@ -249,7 +250,9 @@ static void add_tensors(emitter *e)
         if (pack_when(e, k))
             add_pack_tensor(e, k);
     for (int k = 0; k < e->plan->nsteps; k++)
-        if (e->plan->steps[k]->few != GRAM_FEW_NEVER)
+        if (gram_is_linear(e->plan->steps[k]))
+            add_linear_states(e, e->plan->steps[k]);
+        else if (e->plan->steps[k]->few != GRAM_FEW_NEVER)
             add_states(e, e->plan->steps[k]);
     gram_template_end(e->L);
 }
@@ -340,6 +343,10 @@ static void add_phase(emitter *e, const char *name, const char *when)
 /* A stream has its loop over blocks, and that of few queries with the merging of its parts. */
 static void add_step_phases(emitter *e, const gram_step *step)
 {
+    if (gram_is_linear(step)) {
+        add_phase(e, gram_format(e->ctx, "%s_blocks", step->name), "");
+        add_phase(e, gram_format(e->ctx, "%s_before", step->name), "");
+    }
     const char *few = gram_format(e->ctx, "%s <= GRAM_BLOCK", dim(e, step->queries));
     const char *parts = gram_format(e->ctx, "%s > GRAM_PART", dim(e, step->lanes));
     bool perhaps = step->few == GRAM_FEW_PERHAPS;

@@ -29,9 +29,19 @@ const char *gram_emit_step(gram_emitter *e, const gram_step *step);
 const char *gram_emit_epilogue(gram_emitter *e, const gram_step *step, int *tiles);
 const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int tiles,
                              int last);
-/* Declares tiles t0, t1, ... from `at` on; and the room of one. */
-const char *gram_emit_tiles(gram_emitter *e, const char *at, int tiles);
-const char *gram_emit_tile_size(const gram_emitter *e);
+void gram_emit_linear(gram_emitter *e, const gram_step *step);
+
+/* Places in a thread's scratch, one after the other: their declarations, the room they take, where the next is. */
+typedef struct gram_places {
+    gram_text text, room;
+    const char *at;
+} gram_places;
+
+void gram_emit_take(gram_emitter *e, gram_places *p, const char *name, const char *size);
+/* Panels for what the step's products read along lanes, and rows for sums that read padded columns. */
+void gram_emit_take_keys(gram_emitter *e, gram_places *p, const gram_step *step);
+/* Tiles t0, t1, ...; `last`, how many the epilogue needs from `tiles` on, which are the same. */
+void gram_emit_take_tiles(gram_emitter *e, gram_places *p, int tiles, int last);
 /* A stream's sums side by side, padded; and what the state of a part of the keys takes for each head. */
 const char *gram_emit_width(gram_emitter *e, const gram_step *step);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);

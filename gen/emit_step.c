@@ -6,7 +6,7 @@
 #include "template.h"
 
 extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
-    gram_template_scatter[], gram_template_items[], gram_template_whole[];
+    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[];
 
 typedef gram_emitter emitter;
 
@@ -107,8 +107,8 @@ static void add_sums(emitter *e, const gram_step *step)
         const char *rows = dim(e, sum->rows);
         gram_template_begin(e->L, NULL);
         set(e, "rows", rows);
-        set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_rows", b->name));
-        set(e, "from", gram_print_at(e->ctx, step, b, sum->pack < 0 ? "" : "_rows"));
+        set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_padded", b->name));
+        set(e, "from", gram_print_at(e->ctx, step, b, sum->pack < 0 ? "" : "_padded"));
         set(e, "unpacked", b->name);
         set(e, "source", gram_print_at(e->ctx, step, b, ""));
         gram_template_set_flag(e->L, "packed", sum->pack >= 0);
@@ -137,7 +137,7 @@ static void add_leaves(emitter *e, const gram_step *step)
         gram_template_begin(e->L, NULL);
         gram_template_set_number(e->L, "index", k);
         set(e, "left", left->name);
-        gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL);
+        gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
         set(e, "source", gram_print_at(e->ctx, step, left, ""));
         set(e, "panels", gram_print_at(e->ctx, step, left, "_panels"));
         set(e, "right", right->name);
@@ -149,48 +149,56 @@ static void add_leaves(emitter *e, const gram_step *step)
     gram_template_end(e->L);
 }
 
-const char *gram_emit_tile_size(const emitter *e)
+void gram_emit_take(emitter *e, gram_places *p, const char *name, const char *size)
 {
-    return e->plan->wide ? "2 * GRAM_BLOCK * GRAM_TILE" : "GRAM_BLOCK * GRAM_TILE";
+    gram_put(&p->text, "gram_real *const %s = %s;\n", name, p->at);
+    gram_put(&p->room, "%s%s", p->room.data ? " + " : "", size);
+    p->at = gram_format(e->ctx, "%s + %s", name, size);
 }
 
-const char *gram_emit_tiles(emitter *e, const char *at, int tiles)
+void gram_emit_take_keys(emitter *e, gram_places *p, const gram_step *step)
 {
-    gram_text text = {.ctx = e->ctx};
-    for (int k = 0; k < tiles; k++) {
-        gram_put(&text, "gram_real *const t%d = %s;\n", k, at);
-        at = gram_format(e->ctx, "t%d + %s", k, gram_emit_tile_size(e));
+    for (int k = 0; k < step->nleaves; k++)
+        gram_emit_take(e, p, gram_format(e->ctx, "panel%d", k),
+                       gram_format(e->ctx, "GRAM_TILE * %s", dim(e, step->leaves[k].inner)));
+    for (int k = 0; k < step->nsums; k++)
+        if (step->sums[k].pack >= 0)
+            gram_emit_take(e, p, gram_format(e->ctx, "rows%d", k),
+                           gram_format(e->ctx, "GRAM_TILE * GRAM_PADDED(%s)", dim(e, step->sums[k].rows)));
+}
+
+void gram_emit_take_tiles(emitter *e, gram_places *p, int tiles, int last)
+{
+    const char *at = p->at, *size = e->plan->wide ? "2 * GRAM_BLOCK * GRAM_TILE" : "GRAM_BLOCK * GRAM_TILE";
+    if (last) {
+        gram_put(&p->text, "gram_real *const tiles = %s;\n", at);
+        at = "tiles";
     }
-    return text.data ? text.data : "";
+    for (int k = 0; k < tiles; k++) {
+        gram_put(&p->text, "gram_real *const t%d = %s;\n", k, at);
+        at = gram_format(e->ctx, "t%d + %s", k, size);
+    }
+    if (tiles || last)
+        gram_put(&p->room, "%s%d * %s", p->room.data ? " + " : "", tiles > last ? tiles : last, size);
 }
 
 /* Where a thread's blocks, accumulators and tiles lie in its scratch; the room they take. */
 static const char *add_places(emitter *e, const gram_step *step, const char *width, int tiles, int last)
 {
-    gram_text places = {.ctx = e->ctx}, room = {.ctx = e->ctx};
-    const char *at = "scratch";
-    gram_put(&room, "0");
-    for (int k = 0; k < step->nleaves; k++) {
-        const char *size = gram_format(e->ctx, "GRAM_BLOCK * %s", dim(e, step->leaves[k].inner));
-        gram_put(&places, "gram_real *const block%d = %s;\n", k, at);
-        gram_put(&room, " + %s", size);
-        at = gram_format(e->ctx, "block%d + %s", k, size);
-    }
-    for (int k = 0; k < step->nsums; k++) {
-        gram_put(&places, "gram_real *const sum%d = %s;\n", k, at);
-        at = gram_format(e->ctx, "sum%d + GRAM_PADDED(%s)", k, dim(e, step->sums[k].rows));
-    }
-    if (step->nsums) {
-        at = gram_format(e->ctx, "sum0 + GRAM_BLOCK * (%s)", width);
-        gram_put(&room, " + GRAM_BLOCK * (%s)", width);
-    }
-    if (last)
-        gram_put(&places, "gram_real *const tiles = %s;\n", at);
-    gram_put(&places, "%s", gram_emit_tiles(e, last ? "tiles" : at, tiles));
-    if (tiles)
-        gram_put(&room, " + %d * %s", tiles > last ? tiles : last, gram_emit_tile_size(e));
-    set(e, "places", places.data);
-    return room.data;
+    gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
+    for (int k = 0; k < step->nleaves; k++)
+        gram_emit_take(e, &p, gram_format(e->ctx, "block%d", k),
+                       gram_format(e->ctx, "GRAM_BLOCK * %s", dim(e, step->leaves[k].inner)));
+    if (step->nsums)
+        gram_emit_take(e, &p, "sum0", gram_format(e->ctx, "GRAM_BLOCK * (%s)", width));
+    for (int k = 1; k < step->nsums; k++)
+        gram_put(&p.text, "gram_real *const sum%d = sum%d + GRAM_PADDED(%s);\n", k, k - 1,
+                 dim(e, step->sums[k - 1].rows));
+    if (gram_is_linear(step))
+        gram_emit_take_keys(e, &p, step);
+    gram_emit_take_tiles(e, &p, tiles, last);
+    set(e, "places", p.text.data ? p.text.data : "");
+    return p.room.data ? p.room.data : "0";
 }
 
 static const char *what(emitter *e, const gram_step *step)
@@ -215,7 +223,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     add_stats(e, step);
     add_leaves(e, step);
     gram_emit_lines(e, &lines);
-    bool stream = !strcmp(step->template, "stream"), maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
+    bool linear = gram_is_linear(step), stream = linear || !strcmp(step->template, "stream"),
+         maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
     set(e, "width", stream ? width : "");
     set(e, "queries", dim(e, step->queries));
     set(e, "lanes", dim(e, step->lanes));
@@ -231,9 +240,14 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     const char *arguments = stream ? gram_emit_epilogue(e, step, &last) : NULL;
     const char *room = add_places(e, step, width, lines.tiles, last);
     gram_template_set_flag(e->L, "scratch", strcmp(room, "0") != 0);
+    bool halves = stream && step->keep; /* less of a tile that is kept in part */
+    set(e, "block_rows", halves ? "GRAM_BLOCK / 2" : "GRAM_BLOCK");
+    set(e, "block_of", halves ? "(GRAM_BLOCK / 2)" : "GRAM_BLOCK");
     set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
     set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
-    return stream ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
+    if (linear)
+        gram_emit_linear(e, step);
+    return stream && !linear ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
 }
 
 /* A step that sums an array over the batch's items. */
@@ -301,6 +315,7 @@ static const struct {
 } structures[] = {
     {"map", gram_template_map, "map.c.in", add_tiles},
     {"stream", gram_template_stream, "stream.c.in", add_tiles},
+    {"linear", gram_template_linear, "linear.c.in", add_tiles},
     {"scatter", gram_template_scatter, "scatter.c.in", add_tiles},
     {"whole", gram_template_whole, "whole.c.in", add_whole},
     {"items", gram_template_items, "items.c.in", add_items},

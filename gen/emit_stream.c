@@ -120,7 +120,9 @@ const char *gram_emit_epilogue(emitter *e, const gram_step *step, int *tiles)
         all[n++] = (parameter){"sum", "const gram_real *sum"};
     for (int k = 0; k < step->nstats && !step->softmax; k++, n++)
         all[n] = (parameter){gram_format(e->ctx, "stat%d", k), gram_format(e->ctx, "gram_real *stat%d", k)};
-    set(e, "tile_places", gram_emit_tiles(e, "tiles", *tiles));
+    gram_places places = {{.ctx = e->ctx}, {.ctx = e->ctx}, "tiles"};
+    gram_emit_take_tiles(e, &places, *tiles, 0);
+    set(e, "tile_places", places.text.data ? places.text.data : "");
     const char *body = render(e, gram_template_epilogue, "epilogue.c.in");
     set(e, "epilogue", body);
     return set_parameters(e, "finish", body, all, n);
@@ -171,31 +173,19 @@ static const char *state_places(emitter *e, const gram_step *step, const char *b
 /* Where a thread's blocks, panels, rows and tiles lie in its scratch; the room they take. */
 static const char *few_places(emitter *e, const gram_step *step, int group, int tiles, int last)
 {
-    gram_text places = {.ctx = e->ctx}, blocks = {.ctx = e->ctx}, room = {.ctx = e->ctx};
-    const char *at = "scratch";
+    gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
+    gram_text blocks = {.ctx = e->ctx};
     for (int k = 0; k < step->nleaves; k++) {
-        const char *inner = dim(e, step->leaves[k].inner),
-                   *name = gram_format(e->ctx, "block%s%d", group > 1 ? "s" : "", k);
-        const char *size = gram_format(e->ctx, "%d * GRAM_BLOCK * %s", group, inner);
-        gram_put(&places, "gram_real *const %s = %s;\ngram_real *const panel%d = %s + %s;\n", name, at, k, name, size);
+        const char *inner = dim(e, step->leaves[k].inner);
+        gram_emit_take(e, &p, gram_format(e->ctx, "block%s%d", group > 1 ? "s" : "", k),
+                       gram_format(e->ctx, "%d * GRAM_BLOCK * %s", group, inner));
         gram_put(&blocks, "gram_real *const block%d = blocks%d + (head - first) * queries * %s;\n", k, k, inner);
-        gram_put(&room, "%s + GRAM_TILE * %s + ", size, inner);
-        at = gram_format(e->ctx, "panel%d + GRAM_TILE * %s", k, inner);
     }
-    for (int k = 0; k < step->nsums; k++)
-        if (step->sums[k].pack >= 0) {
-            const char *size = gram_format(e->ctx, "GRAM_TILE * GRAM_PADDED(%s)", dim(e, step->sums[k].rows));
-            gram_put(&places, "gram_real *const rows%d = %s;\n", k, at);
-            gram_put(&room, "%s + ", size);
-            at = gram_format(e->ctx, "rows%d + %s", k, size);
-        }
-    gram_put(&room, "%d * %s", tiles > last ? tiles : last, gram_emit_tile_size(e));
-    if (last)
-        gram_put(&places, "gram_real *const tiles = %s;\n", at);
-    gram_put(&places, "%s", gram_emit_tiles(e, last ? "tiles" : at, tiles));
-    set(e, "few_places", places.data);
+    gram_emit_take_keys(e, &p, step);
+    gram_emit_take_tiles(e, &p, tiles, last);
+    set(e, "few_places", p.text.data);
     set(e, "blocks", blocks.data ? blocks.data : "");
-    return room.data;
+    return p.room.data;
 }
 
 const char *gram_emit_state_size(emitter *e, const gram_step *step, const char *queries, const char *width)
@@ -267,4 +257,16 @@ const char *gram_emit_stream(emitter *e, const gram_step *step, const char *argu
     return step->few == GRAM_FEW_NEVER    ? room
            : step->few == GRAM_FEW_ALWAYS ? few
                                           : gram_format(e->ctx, "gram_most(%s, %s)", room, few);
+}
+
+void gram_emit_linear(emitter *e, const gram_step *step)
+{
+    gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
+    gram_emit_take_keys(e, &p, step);
+    set_range(e, step);
+    set(e, "linear_places", p.text.data);
+    set(e, "inner", dim(e, step->leaves[0].inner));
+    set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
+    set_loop(e, true, 1);
+    set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));
 }

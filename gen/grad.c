@@ -14,10 +14,10 @@
 typedef struct reverse {
     gram_ctx *ctx;
     const gram_spec *spec;
-    int size;            /* of the tables below, by node id */
-    gram_node **grad;    /* what a node has got so far */
-    char *wanted;        /* leads to an input that is asked for */
-    gram_node **live;    /* operands first */
+    int size;         /* of the tables below, by node id */
+    gram_node **grad; /* what a node has got so far */
+    char *wanted;     /* leads to an input that is asked for */
+    gram_node **live; /* operands first */
     int nlive;
     gram_loc loc;
 } reverse;
@@ -79,11 +79,13 @@ static gram_node *repeated(reverse *r, gram_node *g, int heads, bool batched)
     gram_node head = {.heads = heads, .type = GRAM_INT}, item = {.batched = true, .type = GRAM_INT};
     head.rows = head.cols = item.rows = item.cols = gram_dim_number(1);
     if (g->heads != heads)
-        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
-               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_HEAD, 0, NULL, &head))));
+        g = bi(r, GRAM_OP_ADD, g,
+               bi(r, GRAM_OP_MUL, real(r, 0),
+                  un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_HEAD, 0, NULL, &head))));
     if (batched && !g->batched)
-        g = bi(r, GRAM_OP_ADD, g, bi(r, GRAM_OP_MUL, real(r, 0),
-               un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_BATCH, 0, NULL, &item))));
+        g = bi(r, GRAM_OP_ADD, g,
+               bi(r, GRAM_OP_MUL, real(r, 0),
+                  un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_BATCH, 0, NULL, &item))));
     return g;
 }
 
@@ -414,8 +416,14 @@ static gram_input declaration(reverse *r, const gram_output *output)
 {
     const gram_node *node = output->node;
     bool row = gram_dim_is(node->rows, 1), column = gram_dim_is(node->cols, 1);
-    gram_input in = {.kind = row && column ? GRAM_SCALAR : row || column ? GRAM_VECTOR : GRAM_TOKENS, .heads = node->heads,
-                     .rows = column ? node->rows : row ? node->cols : node->rows, .batched = node->batched};
+    gram_input in = {.kind = row && column   ? GRAM_SCALAR
+                             : row || column ? GRAM_VECTOR
+                                             : GRAM_TOKENS,
+                     .heads = node->heads,
+                     .rows = column ? node->rows
+                             : row  ? node->cols
+                                    : node->rows,
+                     .batched = node->batched};
     in.cols = row || column ? gram_dim_number(1) : node->cols;
     if (output->like)
         in = *output->like;
@@ -435,7 +443,11 @@ static gram_node *add_input(reverse *r, gram_spec *out, gram_input input)
     *own = input;
     own->index = out->ninputs;
     out->inputs[out->ninputs++] = own;
-    gram_node leaf = {.input = own, .type = GRAM_REAL, .rows = own->rows, .cols = own->cols, .heads = own->heads,
+    gram_node leaf = {.input = own,
+                      .type = GRAM_REAL,
+                      .rows = own->rows,
+                      .cols = own->cols,
+                      .heads = own->heads,
                       .batched = own->batched};
     return gram_node_make(r->ctx, r->loc, GRAM_OP_INPUT, 0, NULL, &leaf);
 }
@@ -496,8 +508,8 @@ static void add_output(reverse *r, gram_spec *out, const gram_input *in)
     gram_node *leaf = leaf_of(r, in), *g = leaf ? r->grad[leaf->id] : NULL;
     check_free(r, out, gram_format(r->ctx, "d%s", in->name));
     g = repeated(r, g ? g : zeros(r, in->rows, in->cols), in->heads, in->batched);
-    out->outputs[out->noutputs++] =
-        (gram_output){.name = gram_format(r->ctx, "d%s", in->name), .node = g, .like = in, .summed = g->batched && !in->batched};
+    out->outputs[out->noutputs++] = (gram_output){
+        .name = gram_format(r->ctx, "d%s", in->name), .node = g, .like = in, .summed = g->batched && !in->batched};
 }
 
 static void sort_outputs(gram_spec *out)

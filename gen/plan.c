@@ -231,13 +231,24 @@ static gram_step *new_step(gram_planner *p, const char *template, const gram_nod
     return step;
 }
 
+static bool is_step(const gram_plan *plan, const char *name)
+{
+    for (int k = 0; k < plan->nsteps; k++)
+        if (!strcmp(plan->steps[k]->name, name))
+            return true;
+    return false;
+}
+
+/* Appends the step, named after what it computes; a second one into the same array gets a number. */
 static void add_step(gram_planner *p, gram_step *step, const char *name)
 {
     gram_plan *plan = p->plan;
-    plan->steps = grow(p->ctx, plan->steps, plan->nsteps, sizeof *plan->steps);
-    add_phase(p, -1, plan->nsteps);
-    plan->steps[plan->nsteps++] = step;
     step->name = gram_format(p->ctx, "%s_%s", step->template, name);
+    for (int k = 2; is_step(plan, step->name); k++)
+        step->name = gram_format(p->ctx, "%s_%s_%d", step->template, name, k);
+    add_phase(p, -1, plan->nsteps);
+    plan->steps = grow(p->ctx, plan->steps, plan->nsteps, sizeof *plan->steps);
+    plan->steps[plan->nsteps++] = step;
 }
 
 static const gram_node *value_of(const gram_node *node)
@@ -335,10 +346,13 @@ static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const 
 static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
 {
     int n = 0;
+    gram_node *weights = gram_node_unary(p->ctx, node->loc, GRAM_OP_SOFTMAX, (gram_node *)tiles_of(node));
+    make_room(p, weights->id); /* a left factor of these very weights needs their logsumexp first */
     group[n++] = node;
     for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
         gram_node *other = p->live[k];
-        if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n))
+        if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n) &&
+            !depends_on(p, other->args[0], &weights, 1))
             group[n++] = other;
     }
     return n;
@@ -352,16 +366,6 @@ static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
     if (!whole || !gram_buffer_contiguous(p->plan, sum.left))
         sum.pack = gram_plan_pack(p, sum.left, false);
     step->sums[step->nsums++] = sum;
-}
-
-/* Keys in great number are not packed for one block of queries. */
-static gram_few has_few(const gram_step *step)
-{
-    if (gram_dim_known(step->lanes) || !step->nleaves || !gram_dim_is(step->outer, 1))
-        return GRAM_FEW_NEVER;
-    return !gram_dim_known(step->queries)             ? GRAM_FEW_PERHAPS
-           : step->queries.number <= GRAM_FEW_QUERIES ? GRAM_FEW_ALWAYS
-                                                      : GRAM_FEW_NEVER;
 }
 
 /* The scores' program: of S in units of log2 for a softmax. */
@@ -435,7 +439,7 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
     }
     if (last && is_formula(last))
         add_store(p, step, last, buffer);
-    step->few = has_few(step);
+    gram_choose_loop(step);
     add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
 }
 
@@ -484,9 +488,11 @@ static bool ready_before(gram_planner *p, gram_node *node, gram_node *const *gro
     return ready;
 }
 
+/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes. */
 static bool fuse_into(gram_planner *p, gram_node *node, int buffer)
 {
-    fusion f = {.p = p, .possible = node->id < p->known && !gram_dim_is(node->rows, 1)};
+    bool column = gram_dim_is(node->cols, 1);
+    fusion f = {.p = p, .possible = node->id < p->known && !gram_dim_is(node->rows, 1) && !column};
     gram_node *group[GRAM_MOST];
     if (f.possible)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));

@@ -5,6 +5,7 @@
  * vectors, 64 to a tile; *queries* are its columns, up to 64 to a block. Two kinds of step cover every formula:
  *
  *   map     out = f(tile): a projection with what follows it, an elementwise formula, a pair matrix that must be built
+ *   linear  the sums of a stream whose coefficients are causal products: with all keys before a block as one matrix
  *   stream  over tiles of lanes: scores are made, used up in sums over the lanes, and forgotten; then an epilogue per block
  *
  * What a tile holds is a program: instructions in single assignment, each with its rate. */
@@ -131,7 +132,7 @@ typedef struct gram_step {
     int root, mask;
     const gram_node *what; /* the node whose tiles root computes */
     const gram_node *keep; /* its predicate */
-    gram_dim outer; /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
+    gram_dim outer;        /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
     gram_few few;          /* stream: few queries are a loop of their own */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nstats, nstores;
@@ -163,6 +164,13 @@ bool gram_is_wide(gram_ctx *ctx, const gram_spec *spec);
 
 /* Does one number per key or query change along the lanes of the buffer with step 1? */
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
+
+/* Chooses the loop of a stream whose program is made (plan_loop.c). */
+void gram_choose_loop(gram_step *step);
+bool gram_is_linear(const gram_step *step);
+/* Does the step read a pack, at least where its queries are many? Does any? */
+bool gram_reads_pack(const gram_step *step, int pack);
+bool gram_is_packed(const gram_plan *plan, int pack);
 
 /* --- what plan.c and program.c share ------------------------------------------------------------------------------- */
 

@@ -616,9 +616,9 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
         at = step->batched ? "batch" : "0";
         break;
     case GRAM_OP_ROW:
-        return "i";
+        return gram_dim_is(node->rows, 1) ? "gram_range_of(0, 0)" : "i";
     case GRAM_OP_COL:
-        return "j";
+        return gram_dim_is(node->cols, 1) ? "gram_range_of(0, 0)" : "j";
     default:
         return node->type == GRAM_BOOL ? "gram_range_of(0, 1)" : "gram_range_any()";
     }

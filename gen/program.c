@@ -223,6 +223,9 @@ static int add_gather(gram_planner *p, gram_step *step, gram_program *program, g
 
 static int add_index(gram_planner *p, gram_program *program, gram_node *node)
 {
+    bool alone = gram_dim_is(node->rows, 1) && gram_dim_is(node->cols, 1);
+    if (alone && (node->op == GRAM_OP_ROW || node->op == GRAM_OP_COL)) /* of one row: whichever way it is turned */
+        return add_number(p, program, node, GRAM_INT, 0);
     static const struct {
         gram_op op;
         gram_instr_kind kind;

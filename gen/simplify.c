@@ -182,15 +182,19 @@ static bool leaves(const gram_node *f, bool left)
     return !f->keep && (left ? gram_dim_is(f->cols, 1) : gram_dim_is(f->rows, 1));
 }
 
-/* Where a product over n terms is divided by n: with n = 0 it is 0 as the empty sum, not 0 / 0. */
-static gram_node *divisor(gram_ctx *ctx, const gram_node *product, gram_node *c)
+/* A number made of a size n that scales a product over n terms, such as 1 / n: with n = 0 the product is 0, so the number
+ * must not be infinite. */
+static gram_node *scale_of(gram_ctx *ctx, const gram_node *product, gram_node *c)
 {
-    bool count = c->op == GRAM_OP_REAL && c->args[0]->op == GRAM_OP_SIZE &&
-                 gram_dim_equal(c->args[0]->dim, product->args[0]->cols);
-    if (!count)
+    enum { DEEPEST = 8 };
+    gram_node *args[3];
+    if (c->op == GRAM_OP_SIZE && gram_dim_equal(c->dim, product->args[0]->cols))
+        return gram_node_binary(ctx, c->loc, GRAM_OP_IMAX, c, gram_node_number(ctx, c->loc, GRAM_INT, 1));
+    if (!gram_op_is_scalar(c->op) || !is_one_by_one(c) || c->depth > DEEPEST)
         return c;
-    gram_node *one = gram_node_number(ctx, c->loc, GRAM_INT, 1);
-    return build1(ctx, c, GRAM_OP_REAL, gram_node_binary(ctx, c->loc, GRAM_OP_IMAX, c->args[0], one));
+    for (int k = 0; k < c->nargs; k++)
+        args[k] = scale_of(ctx, product, c->args[k]);
+    return build(ctx, c, c->op, c->nargs, args);
 }
 
 /* (c A) B = c (A B), (A / c) B = (A B) / c, where c is a number or one per row of A; and likewise from the right. */
@@ -212,7 +216,7 @@ static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
         gram_node *rest = x->args[!factor];
         gram_node *product =
             build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
-        gram_node *c = x->op == GRAM_OP_DIV ? divisor(ctx, node, x->args[1]) : x->args[factor];
+        gram_node *c = scale_of(ctx, node, x->args[factor]);
         return factor ? build2(ctx, node, x->op, product, c) : build2(ctx, node, x->op, c, product);
     }
     return NULL;

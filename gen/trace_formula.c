@@ -198,7 +198,8 @@ static const gram_symbol_entry *extra_predicate(const gram_formula *first, const
     if (count_predicates(second) <= count_predicates(first))
         return NULL;
     int a = next_predicate(first, 0), b = next_predicate(second, 0);
-    while (a < first->count && b < second->count && first->entries[a].loc.line == second->entries[b].loc.line &&
+    while (a < first->count && b < second->count && /* NOLINTNEXTLINE(*NullDereference): there are entries, then */
+           first->entries[a].loc.line == second->entries[b].loc.line &&
            first->entries[a].node->op == second->entries[b].node->op) {
         a = next_predicate(first, a + 1);
         b = next_predicate(second, b + 1);

@@ -1,5 +1,6 @@
-/* Few queries over many keys, which have loops of their own: against the reference, with parts of the keys one, whole,
- * and one more; and the same bits for any number of threads. A case is a spec and its sizes n and m. */
+/* Loops of their own: few queries over many keys, with parts of the keys one, whole, and one more; causal sums of products
+ * over many blocks; ids that decide tiles. Against the reference, and the same bits for any number of threads. A case is
+ * a spec and its sizes n and m. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,11 @@ typedef struct spec_case {
 } spec_case;
 
 static const spec_case cases[] = {
-    {"specs/gqa_softcap.lua", 1, 1024}, {"specs/gqa_softcap.lua", 1, 1025}, {"specs/gqa_softcap.lua", 64, 2500},
-    {"specs/sigmoid.lua", 3, 2100},     {"specs/relative.lua", 2, 3001},    {"specs/cache.lua", 5, 1500},
-    {"specs/lengths.lua", 4, 2048},     {"specs/mask.lua", 7, 1100},        {"specs/bias.lua", 9, 1300},
+    {"specs/gqa_softcap.lua", 1, 1024}, {"specs/gqa_softcap.lua", 1, 1025},  {"specs/gqa_softcap.lua", 64, 2500},
+    {"specs/sigmoid.lua", 3, 2100},     {"specs/relative.lua", 2, 3001},     {"specs/cache.lua", 5, 1500},
+    {"specs/lengths.lua", 4, 2048},     {"specs/mask.lua", 7, 1100},         {"specs/bias.lua", 9, 1300},
+    {"specs/linear_causal.lua", 64, 0}, {"specs/linear_causal.lua", 700, 0}, {"specs/documents.lua", 500, 0},
+    {"specs/window.lua", 900, 0},
 };
 
 /* The shape "[batch, 8, n, 64]" with batch 1. */
@@ -46,7 +49,7 @@ static int make_input(const gram_port *port, const spec_case *c, gram_array *arr
         *seed = *seed * 1664525u + 1013904223u;
         double x = (double)(*seed >> 8) / (1 << 24);
         if (port->integer)
-            ((int32_t *)array->data)[k] = (int32_t)(x * (double)c->m);
+            ((int32_t *)array->data)[k] = (int32_t)(x * (double)(c->m ? c->m : 4));
         else
             ((float *)array->data)[k] = (float)(4 * x - 2);
     }

@@ -703,7 +703,7 @@ typedef struct attention_job {
     gram_tensor O;
     gram_tensor K_turned;
     gram_tensor K_turned_panels;
-    gram_tensor V_rows;
+    gram_tensor V_padded;
     gram_tensor stream_O_states;
     gram_real *scratch;
     int64_t scratch_size;
@@ -728,7 +728,7 @@ static void attention_pack_K_turned_panels(void *data, int thread)
 }
 
 /* V with its columns padded to whole vectors. */
-static void attention_pack_V_rows(void *data, int thread)
+static void attention_pack_V_padded(void *data, int thread)
 {
     const attention_job *job = data;
     const int64_t tiles = gram_parts(job->m, GRAM_TILE), items = job->batch * tiles;
@@ -736,7 +736,7 @@ static void attention_pack_V_rows(void *data, int thread)
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->m - lane);
         const int64_t batch = item / tiles / 1;
         const gram_real *from = gram_at(&job->V, batch, 0);
-        gram_real *to = gram_at(&job->V_rows, batch, 0);
+        gram_real *to = gram_at(&job->V_padded, batch, 0);
         to += lane * GRAM_PADDED(3);
         gram_fill(to + 3, GRAM_PADDED(3), lanes, GRAM_PADDED(3) - 3, 0);
         gram_store(to, GRAM_PADDED(3), 1, from + lane * job->V.col, job->V.col, lanes, 3);
@@ -782,8 +782,8 @@ static void attention_stream_O(void *data, int thread)
             const gram_real *const panel0 = gram_at(&job->K_turned_panels, batch, 0) + lane * 4;
             gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
             gram_tile_softmax(t0, queries, lanes, max, sum, sum0, width, width);
-            gram_tile_mul(sum0, width, t0, GRAM_TILE, gram_at(&job->V_rows, batch, 0) + lane * job->V_rows.col,
-                job->V_rows.col, queries, lanes, GRAM_PADDED(3), 1);
+            gram_tile_mul(sum0, width, t0, GRAM_TILE, gram_at(&job->V_padded, batch, 0) + lane * job->V_padded.col,
+                job->V_padded.col, queries, lanes, GRAM_PADDED(3), 1);
         }
         attention_stream_O_finish(job, batch, query, queries, sum0, sum);
     }
@@ -871,7 +871,7 @@ static size_t attention_place(attention_job *job, const attention_args *args, vo
     job->K_turned_panels = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0),
         1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
-    job->V_rows = (gram_tensor){gram_carve(workspace, &used,
+    job->V_padded = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 1 * job->m * GRAM_PADDED(3) : 0), 1 * job->m * GRAM_PADDED(3),
         job->m * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
     job->stream_O_states.data = gram_carve(workspace, &used,
@@ -891,7 +891,7 @@ static void attention_phases(attention_job *job, const gram_team *team)
 {
     if (job->n > GRAM_BLOCK) {
         gram_run(team, attention_pack_K_turned_panels, job);
-        gram_run(team, attention_pack_V_rows, job);
+        gram_run(team, attention_pack_V_padded, job);
         gram_run(team, attention_stream_O, job);
     }
     if (job->n <= GRAM_BLOCK) {

@@ -962,7 +962,7 @@ typedef struct layer_job {
     gram_tensor WQ_panels;
     gram_tensor work2_turned_panels;
     gram_tensor WV_panels;
-    gram_tensor work4_rows;
+    gram_tensor work4_padded;
     gram_tensor Wout_panels;
     gram_tensor stream_work1_heads_states;
     gram_real *scratch;
@@ -1031,7 +1031,7 @@ static void layer_pack_WV_panels(void *data, int thread)
 }
 
 /* work4 with its columns padded to whole vectors. */
-static void layer_pack_work4_rows(void *data, int thread)
+static void layer_pack_work4_padded(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t tiles = gram_parts(job->n, GRAM_TILE), items = job->batch * 2 * tiles;
@@ -1040,7 +1040,7 @@ static void layer_pack_work4_rows(void *data, int thread)
         const int64_t head = item / tiles % 2;
         const int64_t batch = item / tiles / 2;
         const gram_real *from = gram_at(&job->work4, batch, head);
-        gram_real *to = gram_at(&job->work4_rows, batch, head);
+        gram_real *to = gram_at(&job->work4_padded, batch, head);
         to += lane * GRAM_PADDED(3);
         gram_fill(to + 3, GRAM_PADDED(3), lanes, GRAM_PADDED(3) - 3, 0);
         gram_store(to, GRAM_PADDED(3), 1, from + lane * job->work4.col, job->work4.col, lanes, 3);
@@ -1262,11 +1262,11 @@ static void layer_stream_work1_heads(void *data, int thread)
             }
             gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
             if (checked) {
-                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4_rows, batch, head) +
-                    lane * job->work4_rows.col, job->work4_rows.col, queries, lanes, GRAM_PADDED(3));
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4_padded, batch, head) +
+                    lane * job->work4_padded.col, job->work4_padded.col, queries, lanes, GRAM_PADDED(3));
             } else {
-                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4_rows, batch, head) +
-                    lane * job->work4_rows.col, job->work4_rows.col, queries, lanes, GRAM_PADDED(3), 1);
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4_padded, batch, head) +
+                    lane * job->work4_padded.col, job->work4_padded.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
         layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
@@ -1477,7 +1477,7 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
         2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, 1, 3};
     job->WV_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
         gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
-    job->work4_rows = (gram_tensor){gram_carve(workspace, &used,
+    job->work4_padded = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 2 * job->n * GRAM_PADDED(3) : 0), 2 * job->n * GRAM_PADDED(3),
         job->n * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
     job->Wout_panels = (gram_tensor){gram_carve(workspace, &used, 1 * gram_parts(6, GRAM_TILE) * GRAM_TILE * 6), 0,
@@ -1511,7 +1511,7 @@ static void layer_phases(layer_job *job, const gram_team *team)
     gram_run(team, layer_pack_WV_panels, job);
     gram_run(team, layer_map_work4, job);
     if (job->n > GRAM_BLOCK) {
-        gram_run(team, layer_pack_work4_rows, job);
+        gram_run(team, layer_pack_work4_padded, job);
         gram_run(team, layer_stream_work1_heads, job);
     }
     if (job->n <= GRAM_BLOCK) {

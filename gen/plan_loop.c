@@ -1,0 +1,69 @@
+/* Which loop a stream's sums have, once its program is known:
+ *
+ *   linear  the coefficients are products kept where they are causal: (K'Q) summed with V is V K' times Q, so that all
+ *           keys before a block of queries come in as one matrix, and the cost is linear in the tokens
+ *   few     the queries fit one block, which may be known only when the kernel runs: keys are read where they lie, once
+ *           for all heads that share them, and cut into parts for the threads
+ *
+ * and else blocks of queries over keys that are packed beforehand. */
+#include <string.h>
+
+#include "plan.h"
+
+/* Is it i <= j or i < j, of a row i and a column j? */
+static bool is_causal(const gram_node *keep)
+{
+    return keep && (keep->op == GRAM_OP_ILE || keep->op == GRAM_OP_ILT) && keep->args[0]->op == GRAM_OP_ROW &&
+           keep->args[1]->op == GRAM_OP_COL;
+}
+
+/* Nothing but sums, over a product as it stands, of sizes that are known. */
+static bool sums_products(const gram_step *step)
+{
+    bool sums = !step->softmax && !step->nstats && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
+                step->leaves[0].op == GRAM_OP_MATMUL && gram_dim_known(step->leaves[0].inner) &&
+                step->program.instr[step->root].kind == GRAM_I_LEAF;
+    for (int k = 0; k < step->nsums; k++)
+        sums &= gram_dim_known(step->sums[k].rows);
+    return sums;
+}
+
+static gram_few few(const gram_step *step)
+{
+    if (gram_dim_known(step->lanes) || !step->nleaves || !gram_dim_is(step->outer, 1))
+        return GRAM_FEW_NEVER;
+    if (!gram_dim_known(step->queries))
+        return GRAM_FEW_PERHAPS;
+    return step->queries.number <= GRAM_FEW_QUERIES ? GRAM_FEW_ALWAYS : GRAM_FEW_NEVER;
+}
+
+void gram_choose_loop(gram_step *step)
+{
+    if (is_causal(step->keep) && sums_products(step))
+        step->template = "linear";
+    else
+        step->few = few(step);
+}
+
+bool gram_is_linear(const gram_step *step)
+{
+    return !strcmp(step->template, "linear");
+}
+
+bool gram_reads_pack(const gram_step *step, int pack)
+{
+    bool reads = false;
+    for (int k = 0; k < step->nleaves; k++)
+        reads |= step->leaves[k].pack == pack;
+    for (int k = 0; k < step->nsums; k++)
+        reads |= step->sums[k].pack == pack;
+    return reads && step->few != GRAM_FEW_ALWAYS && !gram_is_linear(step);
+}
+
+bool gram_is_packed(const gram_plan *plan, int pack)
+{
+    bool packed = false;
+    for (int k = 0; k < plan->nsteps; k++)
+        packed |= gram_reads_pack(plan->steps[k], pack);
+    return packed;
+}
