@@ -12,6 +12,7 @@
  * step 1     O  stream of m x n
  *            0.5 * (K:t() * Q), m x n
  *            not built: made tile by tile, and summed down its columns
+ *            at most 64 queries: keys are read where they lie, in parts of 1,024
  *            17 batch m n flops
  * bytes      28 batch n + 28 batch m
  * workspace  28 batch m + the threads' blocks
@@ -878,7 +879,7 @@ static size_t attention_place(attention_job *job, const attention_args *args, vo
         job->n <= GRAM_BLOCK ? (job->m > GRAM_PART ? job->batch * gram_parts(job->m,
         GRAM_PART) : threads * 1) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, gram_most(0 + GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) +
+    job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) +
         1 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 4 + GRAM_TILE * 4 + GRAM_TILE * GRAM_PADDED(3) +
         1 * GRAM_BLOCK * GRAM_TILE));
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);

@@ -12,6 +12,7 @@
  * step 1     O  stream of m x n
  *            0.5 * (K:t() * Q), m x n
  *            not built: made tile by tile, and summed down its columns
+ *            at most 64 queries: keys are read where they lie, in parts of 1,024
  *            17 batch m n flops
  * bytes      28 batch n + 28 batch m
  * workspace  28 batch m + the threads' blocks

@@ -584,9 +584,9 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
         GRAM_TILE) * GRAM_TILE * 4), 1 * gram_parts(4, GRAM_TILE) * GRAM_TILE * 4, gram_parts(4,
         GRAM_TILE) * GRAM_TILE * 4, 1, 4};
     job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * job->n + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * job->n + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
     return used;

@@ -25,6 +25,7 @@
  *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
+ *            at most 64 queries: keys are read where they lie, in parts of 1,024
  *            at most 40 batch n^2 flops
  * step 5     Y  map of 6 x n
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
@@ -1185,7 +1186,7 @@ static void layer_stream_work1_heads_finish(const layer_job *job, int64_t batch,
 static void layer_stream_work1_heads(void *data, int thread)
 {
     const layer_job *job = data;
-    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
+    const int64_t blocks = gram_parts(job->n, GRAM_BLOCK / 2), items = job->batch * 2 * blocks;
     gram_real *const scratch = job->scratch + thread * job->scratch_size;
     gram_real *const block0 = scratch;
     gram_real *const sum0 = block0 + GRAM_BLOCK * 3;
@@ -1196,7 +1197,7 @@ static void layer_stream_work1_heads(void *data, int thread)
     gram_real *const t4 = t3 + GRAM_BLOCK * GRAM_TILE;
     const int64_t width = GRAM_PADDED(3);
     for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
+        const int64_t query = item % blocks * (GRAM_BLOCK / 2), queries = gram_least(GRAM_BLOCK / 2, job->n - query);
         const int64_t head = item / blocks % 2;
         const int64_t batch = item / blocks / 2;
         const gram_vreal c0 = gram_v_splat(1.44269504f);
@@ -1486,13 +1487,13 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
         job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
         GRAM_PART) : threads * 2) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, gram_most(0 + GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) +
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) +
         5 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 3 + GRAM_TILE * 3 + GRAM_TILE * GRAM_PADDED(3) +
         5 * GRAM_BLOCK * GRAM_TILE));
-    job->scratch_size = gram_most(job->scratch_size, 0 + GRAM_BLOCK * 6 + 3 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 3 * GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
     return used;
