@@ -84,6 +84,7 @@ static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
         .real_bits = o->real_bits ? o->real_bits : 32,
         .nderivatives = o->nderivatives,
         .derivatives = copy_derivatives(ctx, o),
+        .with_gradient = o->with_gradient,
         .max_steps = o->max_steps,
         .max_bytes = o->max_bytes,
         .max_seconds = o->max_seconds,

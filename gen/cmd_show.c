@@ -88,7 +88,10 @@ int gram_cmd_emit(const gram_cli *cli)
     int status;
     if (cli->nfields > 0)
         return gram_usage(cli, "it takes no %s=%s", cli->fields[0].name, cli->fields[0].value);
-    gram_kernel *kernel = gram_cli_load(cli, "reference", &status);
+    gram_cli both = *cli; /* the gradient stands beside the spec's kernel, a forward derivative alone */
+    both.load.with_gradient = cli->load.nderivatives > 0 && !cli->derivative.forward;
+    both.load.nderivatives -= both.load.with_gradient;
+    gram_kernel *kernel = gram_cli_load(&both, "reference", &status);
     if (!kernel)
         return status;
     if (emit_files(kernel, cli->output ? cli->output : ".", message, sizeof message) != 0)

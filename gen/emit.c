@@ -409,15 +409,16 @@ typedef struct kernel {
 
 static bool is_gradient(const gram_spec *spec)
 {
-    return spec->noutputs && spec->outputs[0].like;
+    const char *end = strrchr(spec->name, '_');
+    return spec->noutputs && spec->outputs[0].like && end && !strcmp(end, "_backward");
 }
 
 /* "attention_args"; of the gradient attention_backward, "attention_grad_args". */
 static const char *args_name(emitter *e)
 {
-    const char *end = strstr(e->spec->name, "_backward");
-    int size = (int)(end && is_gradient(e->spec) ? end - e->spec->name : (ptrdiff_t)strlen(e->spec->name));
-    return gram_format(e->ctx, "%.*s%s", size, e->spec->name, is_gradient(e->spec) ? "_grad_args" : "_args");
+    const char *name = e->spec->name;
+    int size = (int)(is_gradient(e->spec) ? strrchr(name, '_') - name : (ptrdiff_t)strlen(name));
+    return gram_format(e->ctx, "%.*s%s", size, name, is_gradient(e->spec) ? "_grad_args" : "_args");
 }
 
 /* Turns the emitter and the model to this kernel. */
@@ -496,11 +497,12 @@ static const char *whole(emitter *e, gram_target target, const kernel *kernels, 
 }
 
 /* The kernels that a file holds: where the spec asks for its gradient, that one too. */
-static int list_kernels(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan, gram_target target, kernel *kernels)
+static int list_kernels(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan, gram_target target, bool gradient_too,
+                        kernel *kernels)
 {
     bool file = target == GRAM_TARGET_C || target == GRAM_TARGET_HEADER;
     kernels[0] = (kernel){traced, plan};
-    if (!file || !traced->ngrad)
+    if (!file || (!traced->ngrad && !gradient_too))
         return 1;
     const gram_spec *gradient = gram_gradient(ctx, traced, traced->ngrad, traced->grad);
     gram_plan *backward = gram_plan_make(ctx, gram_simplify(ctx, gradient), plan->real_bits);
@@ -514,7 +516,7 @@ const char *gram_emit(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan, g
 {
     emitter e = {.ctx = ctx, .request = request, .tcc = target == GRAM_TARGET_TCC};
     kernel kernels[2];
-    int n = list_kernels(ctx, traced, plan, target, kernels);
+    int n = list_kernels(ctx, traced, plan, target, request->with_gradient, kernels);
     e.L = gram_template_open(ctx);
     const char *text = whole(&e, target, kernels, n);
     gram_template_close(e.L);

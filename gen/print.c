@@ -265,6 +265,25 @@ static void put_leaf(printer *p, gram_text *out, int k)
         gram_put(out, "}\n");
 }
 
+/* Does index k grow by one from lane to lane: i, i - j, i + a constant? */
+static bool steps_by_one(const printer *p, int k)
+{
+    const gram_instr *instr = &p->program->instr[k];
+    if (instr->kind != GRAM_I_OP || (instr->op != GRAM_OP_IADD && instr->op != GRAM_OP_ISUB))
+        return instr->kind == GRAM_I_ROW;
+    bool first = p->program->instr[instr->args[0]].rate & GRAM_RATE_LANE;
+    bool second = p->program->instr[instr->args[1]].rate & GRAM_RATE_LANE;
+    return (first && !second && steps_by_one(p, instr->args[0])) ||
+           (second && !first && instr->op == GRAM_OP_IADD && steps_by_one(p, instr->args[1]));
+}
+
+/* Entries of a vector one after the other. */
+static bool is_run(const printer *p, const gram_instr *instr, const gram_buffer *b)
+{
+    return b->type == GRAM_REAL && instr->rate == GRAM_RATE_PAIR && gram_dim_is(b->cols, 1) &&
+           steps_by_one(p, instr->args[0]);
+}
+
 static void put_gather(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
@@ -272,6 +291,13 @@ static void put_gather(printer *p, gram_text *out, int k)
     const char *dim[2] = {gram_print_dim(p->ctx, p->plan->spec, b->rows),
                           gram_print_dim(p->ctx, p->plan->spec, b->cols)};
     static const char *const step[2] = {"row", "col"};
+    if (is_run(p, instr, b)) {
+        const char *rows = operand_strides(p, instr->rate, instr->args[0]);
+        gram_put(out, "gram_gather_runs(%s, queries, lanes, %s, job->%s.row, %s, %s, %.*s);\n", tile_as(p, k),
+                 gram_print_at(p->ctx, p->step, b, ""), b->name, dim[0], tile_as(p, instr->args[0]),
+                 (int)strcspn(rows, ","), rows);
+        return;
+    }
     gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", tile_as(p, k),
              extent(instr->rate), gram_print_at(p->ctx, p->step, b, ""));
     for (int a = 0; a < 2; a++)

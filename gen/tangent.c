@@ -1,7 +1,7 @@
 /* Tangent: forward mode, from the rules of reverse mode alone.
  *
- * The gradient u -> J'u is linear in u. Its own gradient by u, given t, is therefore t -> J t, whatever u is: u is not in
- * it any more, and what only led to J'u is dead. So the derivative along t costs what the formulas of J t cost. */
+ * The gradient u -> J'u is linear in u. Its own gradient by u, given t, is therefore t -> J t, whatever u is: so u may be
+ * 0, and what only led to J'u is dead. The derivative along t costs what the formulas of J t cost. */
 #include <string.h>
 
 #include "grad.h"
@@ -12,6 +12,30 @@ static bool is_among(const gram_spec *spec, const gram_input *input)
         if (spec->inputs[k] == input)
             return true;
     return false;
+}
+
+/* The graph under construction without the dO. */
+typedef struct rest {
+    gram_ctx *ctx;
+    const gram_spec *spec, *gradient;
+    gram_node **made; /* by node id; NULL: not yet */
+} rest;
+
+/* node with zeros for each dO. */
+static gram_node *without(rest *r, gram_node *node)
+{
+    bool same = true;
+    if (r->made[node->id])
+        return r->made[node->id];
+    if (node->op == GRAM_OP_INPUT && is_among(r->gradient, node->input) && !is_among(r->spec, node->input))
+        return gram_node_expand(r->ctx, node->loc, gram_node_number(r->ctx, node->loc, GRAM_REAL, 0), node->rows, node->cols);
+    gram_node **args = gram_alloc(r->ctx, (size_t)(node->nargs + 1) * sizeof *args);
+    for (int k = 0; k < node->nargs; k++) {
+        args[k] = without(r, node->args[k]);
+        same = same && args[k] == node->args[k];
+    }
+    r->made[node->id] = same ? node : gram_node_make(r->ctx, node->loc, node->op, node->nargs, args, node);
+    return r->made[node->id];
 }
 
 /* The names of the dO. */
@@ -54,7 +78,11 @@ gram_spec *gram_tangent(gram_ctx *ctx, const gram_spec *spec, int n, const char 
     gram_spec *out = gram_gradient(ctx, gradient, spec->noutputs, added_inputs(ctx, spec, gradient));
     out->name = gram_format(ctx, "%s_forward", spec->name);
     take_inputs(ctx, spec, gradient, out);
-    for (int k = 0; k < out->noutputs; k++)
+    for (int k = 0; k < out->noutputs; k++) {
+        gram_node *node = out->outputs[k].node;
+        rest r = {ctx, spec, gradient, gram_alloc(ctx, (size_t)(node->id + 1) * sizeof *r.made)};
+        out->outputs[k].node = without(&r, node);
         out->outputs[k].name = tangent_name(ctx, out->outputs[k].name);
+    }
     return out;
 }

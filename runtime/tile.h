@@ -601,6 +601,21 @@ static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, con
     }
 }
 
+/* gram_gather from a vector of n numbers, stride apart, with indices that go up by one from lane to lane: row r's begin
+ * with i[r * i_row]. They are read as they stand, where none has to be held back. */
+static inline void gram_gather_runs(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t stride,
+                                    int64_t n, const gram_int *i, int64_t i_row) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row) {
+        int whole = stride == 1 && *i >= 0 && *i + GRAM_PADDED(lanes) <= n;
+        for (int64_t c = 0; c < lanes && whole; c += GRAM_LANES) {
+            gram_v_store(tile + c, gram_v_load(base + *i + c));
+        }
+        for (int64_t c = 0; c < lanes && !whole; c++) {
+            tile[c] = n > 0 ? base[gram_held(*i + (gram_int)c, n) * stride] : 0;
+        }
+    }
+}
+
 /* The same for integers. */
 static inline void gram_gatheri(gram_int *tile, int64_t rows, int64_t lanes, const int32_t *base, int64_t row,
                                 int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,

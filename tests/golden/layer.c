@@ -88,43 +88,6 @@ static inline gram_range gram_range_of(int64_t a, int64_t b) {
     return r;
 }
 
-/* The least range that holds both. */
-static inline gram_range gram_range_join(gram_range a, gram_range b) {
-    return gram_range_of(a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi);
-}
-
-/* a + b of bounds: an unknown or overflowing one stays at the end of the int64_t line. */
-static inline int64_t gram_bound_add(int64_t a, int64_t b) {
-    if (a == INT64_MIN || b == INT64_MIN || (b < 0 && a < INT64_MIN - b)) {
-        return INT64_MIN;
-    }
-    return a == INT64_MAX || b == INT64_MAX || (b > 0 && a > INT64_MAX - b) ? INT64_MAX : a + b;
-}
-
-/* a * b of bounds, held to the line's ends. */
-static inline int64_t gram_bound_mul(int64_t a, int64_t b) {
-    if (a == 0 || b == 0) {
-        return 0;
-    }
-    int64_t end = (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
-    if (a == INT64_MIN || b == INT64_MIN || a == INT64_MAX || b == INT64_MAX) {
-        return end;
-    }
-    uint64_t p = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, q = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
-    return p > (uint64_t)INT64_MAX / q ? end : a * b;
-}
-
-/* a + b */
-static inline gram_range gram_range_add(gram_range a, gram_range b) {
-    return gram_range_of(gram_bound_add(a.lo, b.lo), gram_bound_add(a.hi, b.hi));
-}
-
-/* a * b: extreme in the corners of the box. */
-static inline gram_range gram_range_mul(gram_range a, gram_range b) {
-    return gram_range_join(gram_range_of(gram_bound_mul(a.lo, b.lo), gram_bound_mul(a.lo, b.hi)),
-                           gram_range_of(gram_bound_mul(a.hi, b.lo), gram_bound_mul(a.hi, b.hi)));
-}
-
 /* a <= b; two unknown bounds compare as unknown. */
 static inline gram_range gram_range_le(gram_range a, gram_range b) {
     return gram_range_of(a.hi <= b.lo && a.hi != INT64_MAX && b.lo != INT64_MIN, a.lo <= b.hi);
@@ -332,11 +295,6 @@ static inline GRAM_ALWAYS gram_mask gram_v_lt(gram_vreal a, gram_vreal b) {
     return GRAM_TEST(gram_mask, a < b);
 }
 
-/* a < b of integers */
-static inline GRAM_ALWAYS gram_mask gram_v_ilt(gram_vint a, gram_vint b) {
-    return GRAM_CONVERT(gram_mask, GRAM_TEST(gram_vint, a < b));
-}
-
 /* a <= b of integers */
 static inline GRAM_ALWAYS gram_mask gram_v_ile(gram_vint a, gram_vint b) {
     return GRAM_CONVERT(gram_mask, GRAM_TEST(gram_vint, a <= b));
@@ -348,25 +306,9 @@ static inline GRAM_ALWAYS gram_vreal gram_v_where(gram_mask m, gram_vreal a, gra
     return gram_v_unbits((gram_v_bits(a) & on) | (gram_v_bits(b) & ~on));
 }
 
-/* a where m holds, b elsewhere. */
-static inline GRAM_ALWAYS gram_vint gram_v_iwhere(gram_mask m, gram_vint a, gram_vint b) {
-    gram_vint on = GRAM_TEST(gram_vint, GRAM_CONVERT(gram_vint, m) != 0);
-    return (a & on) | (b & ~on);
-}
-
 /* The greater of a and b, b if either is NaN. */
 static inline GRAM_ALWAYS gram_vreal gram_v_above(gram_vreal a, gram_vreal b) {
     return gram_v_where(gram_v_lt(b, a), a, b);
-}
-
-/* The lesser of a and b. */
-static inline GRAM_ALWAYS gram_vint gram_v_imin(gram_vint a, gram_vint b) {
-    return gram_v_iwhere(gram_v_ilt(b, a), b, a);
-}
-
-/* The greater of a and b. */
-static inline GRAM_ALWAYS gram_vint gram_v_imax(gram_vint a, gram_vint b) {
-    return gram_v_iwhere(gram_v_ilt(a, b), b, a);
 }
 
 /* Sixteen bytes of a vector, and of predicates. */
@@ -415,17 +357,6 @@ static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
 #else
 #define gram_v_top(v) (v)
 #endif
-
-/* base[i] in each lane. */
-static inline GRAM_ALWAYS gram_vreal gram_v_gather(const gram_real *base, gram_vint i) {
-    gram_int at[GRAM_LANES];
-    gram_real lane[GRAM_LANES];
-    gram_v_storei(at, i);
-    for (int l = 0; l < GRAM_LANES; l++) {
-        lane[l] = base[at[l]];
-    }
-    return gram_v_load(lane);
-}
 
 /* The bits of a mantissa, the bias of an exponent, the sign bit, and from where on all reals are whole. */
 #define GRAM_MANTISSA 23
@@ -847,39 +778,22 @@ static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gra
     }
 }
 
-/* Whether the offsets i * row + j * col of i < nrow, j < ncol fit a gram_int. */
-static inline int gram_offsets_fit(int64_t nrow, int64_t row, int64_t ncol, int64_t col) {
-    gram_range i = gram_range_mul(gram_range_of(0, nrow - 1), gram_range_of(row, row));
-    gram_range j = gram_range_mul(gram_range_of(0, ncol - 1), gram_range_of(col, col));
-    gram_range at = gram_range_add(i, j);
-    return at.lo >= GRAM_INT_MIN && at.hi <= GRAM_INT_MAX;
-}
-
 /* i held to the range from 0 to n - 1, n > 0. */
 static inline int64_t gram_held(gram_int i, int64_t n) {
     return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* The same over lanes, read from i with a lane stride of 1 or 0. */
-static inline GRAM_ALWAYS gram_vint gram_v_held(const gram_int *i, int lane, int64_t n) {
-    gram_vint v = lane ? gram_v_loadi(i) : gram_v_splati(*i), last = gram_v_splati((gram_int)(n - 1));
-    return gram_v_imax(gram_v_splati(0), gram_v_imin(v, last));
-}
-
-/* tile[r * GRAM_TILE + c] = base[i * row + j * col], where i is i[r * i_row + c * i_lane], held to 0 .. nrow - 1, and j
- * likewise; 0 where nrow or ncol is 0. */
-static inline void gram_gather(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t row,
-                               int64_t nrow, const gram_int *i, int i_row, int i_lane, int64_t col, int64_t ncol,
-                               const gram_int *j, int j_row, int j_lane) {
-    int none = nrow <= 0 || ncol <= 0, fit = !none && gram_offsets_fit(nrow, row, ncol, col);
-    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row, j += j_row) {
-        for (int64_t c = 0; c < lanes && fit; c += GRAM_LANES) {
-            gram_vint at = gram_v_held(i + c * i_lane, i_lane, nrow) * (gram_int)row;
-            at += gram_v_held(j + c * j_lane, j_lane, ncol) * (gram_int)col;
-            gram_v_store(tile + c, gram_v_gather(base, at));
+/* gram_gather from a vector of n numbers, stride apart, with indices that go up by one from lane to lane: row r's begin
+ * with i[r * i_row]. They are read as they stand, where none has to be held back. */
+static inline void gram_gather_runs(gram_real *tile, int64_t rows, int64_t lanes, const gram_real *base, int64_t stride,
+                                    int64_t n, const gram_int *i, int64_t i_row) {
+    for (int64_t r = 0; r < rows; r++, tile += GRAM_TILE, i += i_row) {
+        int whole = stride == 1 && *i >= 0 && *i + GRAM_PADDED(lanes) <= n;
+        for (int64_t c = 0; c < lanes && whole; c += GRAM_LANES) {
+            gram_v_store(tile + c, gram_v_load(base + *i + c));
         }
-        for (int64_t c = 0; c < lanes && !fit; c++) {
-            tile[c] = none ? 0 : base[gram_held(i[c * i_lane], nrow) * row + gram_held(j[c * j_lane], ncol) * col];
+        for (int64_t c = 0; c < lanes && !whole; c++) {
+            tile[c] = n > 0 ? base[gram_held(*i + (gram_int)c, n) * stride] : 0;
         }
     }
 }
@@ -1239,8 +1153,8 @@ static void layer_stream_work1_heads(void *data, int thread)
                     gram_v_storei(((gram_int *)t1) + r * GRAM_TILE + l, v7);
                 }
             }
-            gram_gather(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
-                GRAM_TILE, 1, job->bias.col, 1, c8_at, 0, 0);
+            gram_gather_runs(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
+                GRAM_TILE);
             for (int64_t r = 0; r < queries; r++) {
                 for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
                     const gram_vreal v2 = gram_v_load(t0 + r * GRAM_TILE + l);
@@ -1347,8 +1261,8 @@ static void layer_stream_work1_heads_few(void *data, int thread)
                     gram_v_storei(((gram_int *)t1) + r * GRAM_TILE + l, v7);
                 }
             }
-            gram_gather(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
-                GRAM_TILE, 1, job->bias.col, 1, c8_at, 0, 0);
+            gram_gather_runs(t2, queries, lanes, gram_at(&job->bias, batch, head), job->bias.row, 9, (gram_int *)t1,
+                GRAM_TILE);
             for (int64_t r = 0; r < queries; r++) {
                 for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
                     const gram_vreal v2 = gram_v_load(t0 + r * GRAM_TILE + l);

@@ -1,0 +1,45 @@
+"""Kernels as functions of PyTorch that autograd differentiates.
+
+    import gram, gram.torch
+    attention = gram.torch.function(gram.load("specs/attention.lua"))
+    f = attention(X=x, WQ=wq, WK=wk, WV=wv)    # a kernel of one output: its tensor; of several: a dict
+    f.sum().backward()
+
+Tensors are on the CPU and are not copied where their type is the kernel's. The backward pass is a kernel too, made when it is
+first needed, for the inputs that need it; being a function of this kind itself, it can be differentiated again.
+"""
+import torch
+
+
+class _Function(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, kernel, names, *tensors):
+        ctx.kernel, ctx.names = kernel, names
+        ctx.save_for_backward(*tensors)
+        out = kernel({name: tensor.detach() for name, tensor in zip(names, tensors)})
+        return tuple(torch.from_dlpack(out[port.name]) for port in kernel.outputs)
+
+    @staticmethod
+    def backward(ctx, *slopes):
+        given = dict(zip(ctx.names, ctx.saved_tensors))
+        needed = [name for name, needs in zip(ctx.names, ctx.needs_input_grad[2:]) if needs]
+        for port, slope in zip(ctx.kernel.outputs, slopes):
+            if slope is not None:
+                given["d" + port.name] = slope
+        gradient = ctx.kernel.gradient(*needed)
+        found = dict(zip((port.name[1:] for port in gradient.outputs), _Function.apply(gradient, tuple(given), *given.values())))
+        return (None, None) + tuple(_like(found.get(name), tensor) for name, tensor in zip(ctx.names, ctx.saved_tensors))
+
+
+def _like(gradient, tensor):
+    """The gradient of a tensor that serves every item is the sum of the items' own."""
+    return gradient if gradient is None else gradient.sum_to_size(tensor.shape)
+
+
+def function(kernel):
+    """The kernel as a function of its inputs by name."""
+    def call(**tensors):
+        given = {name: torch.as_tensor(value) for name, value in tensors.items()}
+        out = _Function.apply(kernel, tuple(given), *given.values())
+        return out[0] if len(out) == 1 else {port.name: value for port, value in zip(kernel.outputs, out)}
+    return call
