@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 PACKAGES = os.path.join(BUILD, "onnx")
 if not os.path.isdir(PACKAGES):
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, "onnx"], capture_output=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, "onnx==1.23.2"], capture_output=True)
 sys.path[:0] = [PACKAGES, os.path.join(BUILD, "python")]
 try:
     from onnx import helper
