@@ -39,7 +39,7 @@ static void check_free(const gram_reverse *r, const gram_spec *out, const char *
 static gram_input declaration(gram_reverse *r, const gram_output *output)
 {
     const gram_node *node = output->node;
-    bool row = gram_dim_is(node->rows, 1), column = gram_dim_is(node->cols, 1);
+    bool row = node->vector && gram_dim_is(node->rows, 1), column = node->vector && gram_dim_is(node->cols, 1);
     gram_input in = {.kind = row && column   ? GRAM_SCALAR
                              : row || column ? GRAM_VECTOR
                                              : GRAM_TOKENS,

@@ -151,6 +151,7 @@ struct gram_node {
     const gram_input *input;
     gram_loc loc;   /* the spec line that made it */
     bool of_matrix; /* a declared matrix is among what it is made from */
+    bool vector;    /* a row, column or number of vectors and sums: as an array it has no axis for its size of 1 */
     int depth;      /* operations on the longest way down to a leaf; at most GRAM_MOST_DEPTH: passes may recurse */
     int id;         /* in order of making: operands come before their users */
     bool shared;    /* set by simplify: a product that several formulas use, computed once and not taken apart */

@@ -32,10 +32,10 @@ bool gram_is_weights(const gram_node *node)
 
 gram_axes gram_output_axes(const gram_output *output)
 {
-    const gram_node *node = output->node;
+    const gram_node *node = output->traced ? output->traced : output->node;
     if (output->like)
         return gram_input_axes(output->like);
-    bool column = gram_dim_is(node->cols, 1), row = gram_dim_is(node->rows, 1);
+    bool column = node->vector && gram_dim_is(node->cols, 1), row = node->vector && gram_dim_is(node->rows, 1);
     const char *letters = column && row ? "bh" : column ? "bhr" : row ? "bhc" : gram_is_weights(node) ? "hrc" : "bhcr";
     return axes_make(letters, node->batched, node->heads, node->rows, node->cols);
 }

@@ -343,6 +343,28 @@ static void sum_heads(const rule *r)
     r->node->heads = 0;
 }
 
+/* A declared vector, a number, and what is made of them; a sum over rows; a matrix times a vector. Tokens of one number
+ * and weights of one row are matrices still. */
+static bool is_vector(const rule *r)
+{
+    static const bool sums[GRAM_OP_COUNT] = {[GRAM_OP_SUM] = true,
+                                             [GRAM_OP_MAXIMUM] = true,
+                                             [GRAM_OP_LOGSUMEXP] = true,
+                                             [GRAM_OP_THRESHOLD] = true};
+    static const bool arrays[] = {[GRAM_VECTOR] = true, [GRAM_SCALAR] = true, [GRAM_IDS] = true, [GRAM_COUNT] = true,
+                                  [GRAM_TOKENS_FLAT] = false};
+    const gram_node *node = r->node;
+    if (node->input)
+        return arrays[node->input->kind];
+    if (node->op == GRAM_OP_MATMUL)
+        return (gram_dim_is(node->rows, 1) && operand(r, 0)->vector) ||
+               (gram_dim_is(node->cols, 1) && operand(r, 1)->vector);
+    bool all = node->op != GRAM_OP_IDENTITY && node->op != GRAM_OP_DIAG;
+    for (int k = 0; k < node->nargs; k++)
+        all = all && operand(r, k)->vector;
+    return all || sums[node->op];
+}
+
 /* What a node has of its operands. Heads meet where one count divides the other; one without heads is shared. Leaves and SPLIT_HEADS say their own. */
 static void join_heads(const rule *r)
 {
@@ -408,4 +430,5 @@ void gram_shape_of(gram_ctx *ctx, gram_loc loc, gram_node *node)
     rule r = {ctx, loc, node};
     join_heads(&r);
     (gram_op_is_scalar(node->op) ? scalar : rules[node->op])(&r);
+    node->vector = is_vector(&r);
 }

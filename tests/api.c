@@ -159,6 +159,26 @@ static void questions(gram_tally *t)
     gram_free(NULL);
 }
 
+/* Tokens of one number and weights of one row keep their axis of 1; vectors and sums have none. */
+static void axes_of_one(gram_tally *t)
+{
+    static const char spec[] = "local X, w = tokens('X', 1, 'n'), matrix('w', 1, 3)\n"
+                               "local Z, v = tokens('Z', 3, 'n'), vector('v', 3)\n"
+                               "return kernel('one', {a = X * softmax(X:t() * X), b = w * Z, c = tanh(w),\n"
+                               "    d = sum(X), e = v:t() * Z, f = mean_tokens(Z), g = v + 1, h = w * v})\n";
+    static const char *const shapes[] = {"[batch, n, 1]", "[batch, n, 1]", "[1, 3]", "[batch, n]",
+                                         "[batch, n]",    "[batch, 3]",    "[3]",    "[]"};
+    char message[GRAM_MESSAGE_SIZE] = "";
+    gram_kernel *kernel;
+    gram_status status = gram_load_text("one.lua", spec, NULL, &kernel, message, sizeof message);
+    CHECK(t, status == GRAM_OK, "%s", message);
+    const gram_port *ports;
+    int n = status == GRAM_OK ? gram_outputs(kernel, &ports) : 0;
+    for (int k = 0; k < n; k++)
+        CHECK(t, strcmp(ports[k].shape, shapes[k]) == 0, "%s is %s, not %s", ports[k].name, ports[k].shape, shapes[k]);
+    gram_free(kernel);
+}
+
 static void errors(gram_tally *t)
 {
     static const struct {
@@ -241,6 +261,7 @@ int main(void)
         caller_output(&tally, jits[i]);
     }
     questions(&tally);
+    axes_of_one(&tally);
     errors(&tally);
     many_callers(&tally, 1);
     many_callers(&tally, 3);
