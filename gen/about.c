@@ -14,6 +14,12 @@ static int64_t heads_of(int heads)
     return heads > 1 ? heads : 1;
 }
 
+/* How many parts of that size cover n. */
+static int64_t parts_of(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
 /* Operations on each entry of a step's tile: a scalar operation counts as one. */
 static int64_t scalars(const gram_step *step)
 {
@@ -64,29 +70,73 @@ static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
     return gram_cost_text(&cost);
 }
 
-/* A linear step's matrix for every block of queries. */
+/* What a step keeps between its phases: a linear one a matrix for every block of queries; one of few queries the state of
+ * every part of its keys. Where queries are few only perhaps, nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
 {
-    for (int k = 0; k < step->nsums && gram_is_linear(step); k++) {
-        int64_t each = step->leaves[0].inner.number * step->sums[k].rows.number / GRAM_FEW_QUERIES;
-        gram_cost_add(cost, plan->real_bits / 8 * heads_of(step->heads) * (each ? each : 1), step->batched,
+    const int64_t bytes = plan->real_bits / 8 * heads_of(step->heads);
+    int64_t width = 2 * step->softmax + step->nstats;
+    for (int k = 0; k < step->nsums; k++)
+        width += gram_dim_known(step->sums[k].rows) ? step->sums[k].rows.number : 0;
+    if (gram_is_linear(step))
+        gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, GRAM_FEW_QUERIES), step->batched,
                       &step->queries, 1);
+    else if (step->few == GRAM_FEW_ALWAYS)
+        gram_cost_add(cost, parts_of(bytes * step->queries.number * width, 1024), step->batched, &step->lanes, 1);
+}
+
+/* Panels have whole tiles of rows. */
+static void add_pack(gram_cost *cost, const gram_plan *plan, const gram_pack *pack)
+{
+    gram_buffer like = plan->buffers[pack->buffer];
+    const int64_t whole = pack->panels ? GRAM_FEW_QUERIES : 512 / plan->real_bits;
+    if (gram_dim_known(like.rows))
+        like.rows.number = parts_of(like.rows.number, whole) * whole;
+    add_bytes(cost, plan, &like);
+}
+
+static gram_cost life_cost(gram_ctx *ctx, const gram_plan *plan, const gram_life *life)
+{
+    gram_cost cost = {.ctx = ctx};
+    if (life->kind == GRAM_LIFE_BUFFER)
+        add_bytes(&cost, plan, &plan->buffers[life->index]);
+    else if (life->kind == GRAM_LIFE_PACK)
+        add_pack(&cost, plan, &plan->packs[life->index]);
+    else
+        add_states(&cost, plan, plan->steps[life->index]);
+    return cost;
+}
+
+/* The greatest of what takes turns in the room, where sizes can tell: added to the cost; else as max(...) to the text. */
+static void add_room(gram_ctx *ctx, const gram_plan *plan, int room, gram_cost *cost, gram_text *text)
+{
+    gram_cost *each = gram_alloc(ctx, (size_t)(plan->nlives + 1) * sizeof *each);
+    int n = 0;
+    for (int k = 0; k < plan->nlives; k++) {
+        bool covered = plan->lives[k].room != room;
+        gram_cost own = life_cost(ctx, plan, &plan->lives[k]);
+        for (int i = 0; i < n && !covered; i++)
+            covered = gram_cost_covers(&each[i], &own);
+        for (int i = n - 1; i >= 0 && !covered; i--)
+            if (gram_cost_covers(&own, &each[i]))
+                each[i] = each[--n];
+        if (!covered)
+            each[n++] = own;
     }
+    if (n == 1)
+        gram_cost_sum(cost, &each[0]);
+    for (int i = 0; i < n && n > 1; i++)
+        gram_put(text, "%s%s%s", i ? ", " : "max(", gram_cost_text(&each[i]), i == n - 1 ? ") + " : "");
 }
 
 static const char *workspace(gram_ctx *ctx, const gram_plan *plan)
 {
     gram_cost cost = {.ctx = ctx};
-    for (int k = 0; k < plan->nbuffers; k++)
-        if (plan->buffers[k].storage == GRAM_AT_WORK)
-            add_bytes(&cost, plan, &plan->buffers[k]);
-    for (int k = 0; k < plan->npacks; k++)
-        if (gram_is_packed(plan, k))
-            add_bytes(&cost, plan, &plan->buffers[plan->packs[k].buffer]);
-    for (int k = 0; k < plan->nsteps; k++)
-        add_states(&cost, plan, plan->steps[k]);
-    return gram_format(ctx, "%s%sthe threads' blocks", cost.terms ? gram_cost_text(&cost) : "",
-                       cost.terms ? " + " : "");
+    gram_text text = {.ctx = ctx};
+    for (int room = 0; room < plan->nrooms; room++)
+        add_room(ctx, plan, room, &cost, &text);
+    return gram_format(ctx, "%s%s%sthe threads' blocks", cost.terms ? gram_cost_text(&cost) : "",
+                       cost.terms ? " + " : "", text.data ? text.data : "");
 }
 
 /* The numbers among the weights: matrices, vectors and scalars that every item shares. */

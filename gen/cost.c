@@ -56,6 +56,24 @@ void gram_cost_add(gram_cost *cost, int64_t factor, bool batched, const gram_dim
     find_term(cost, sizes.data ? sizes.data : "")->factor += factor;
 }
 
+void gram_cost_sum(gram_cost *cost, const gram_cost *b)
+{
+    for (const gram_cost_term *term = b->terms; term; term = term->next)
+        find_term(cost, term->sizes)->factor += term->factor;
+}
+
+bool gram_cost_covers(const gram_cost *a, const gram_cost *b)
+{
+    bool covers = true;
+    for (const gram_cost_term *term = b->terms; term && covers; term = term->next) {
+        const gram_cost_term *same = a->terms;
+        while (same && strcmp(same->sizes, term->sizes) != 0)
+            same = same->next;
+        covers = same && same->factor >= term->factor;
+    }
+    return covers;
+}
+
 const char *gram_cost_text(const gram_cost *cost)
 {
     gram_text text = {.ctx = cost->ctx};

@@ -32,34 +32,12 @@ static void set(emitter *e, const char *key, const char *value)
 
 /* --- packs --------------------------------------------------------------------------------------------------------- */
 
-static const char *pack_name(emitter *e, const gram_pack *pack)
-{
-    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, pack->panels ? "panels" : "padded");
-}
-
-/* When a pack is made, as a condition: a loop of few queries needs none. "": always, NULL: never. */
-static const char *pack_when(emitter *e, int pack)
-{
-    gram_text text = {.ctx = e->ctx};
-    for (int k = 0; k < e->plan->nsteps; k++) {
-        const gram_step *step = e->plan->steps[k];
-        const char *many = gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries));
-        if (!gram_reads_pack(step, pack))
-            continue;
-        if (step->few == GRAM_FEW_NEVER)
-            return "";
-        if (!text.data || !strstr(text.data, many))
-            gram_put(&text, "%s%s", text.data ? " || " : "", many);
-    }
-    return text.data;
-}
-
 static void add_pack(emitter *e, const gram_pack *pack)
 {
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
     gram_step like = {.heads = b->heads, .batched = b->batched};
     set(e, "buffer", b->name);
-    set(e, "pack", pack_name(e, pack));
+    set(e, "pack", gram_emit_pack_name(e, pack));
     set(e, "items", gram_emit_items(e, b->heads, b->batched));
     set(e, "count", dim(e, pack->panels ? b->rows : b->cols));
     set(e, "inner", dim(e, pack->panels ? b->cols : b->rows));
@@ -73,189 +51,6 @@ static void add_pack(emitter *e, const gram_pack *pack)
 }
 
 /* --- the frame ----------------------------------------------------------------------------------------------------- */
-
-/* The dense strides of an array with these axes, as a gram_tensor's members. */
-static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b)
-{
-    const char *of[4] = {"0", "0", "0", "0"};
-    gram_text product = {.ctx = e->ctx};
-    gram_put(&product, "1");
-    for (int k = axes->n - 1; k >= 0; k--) {
-        const char *letter = strchr("bhrc", axes->axis[k].letter);
-        of[letter - "bhrc"] = 0;
-        of[strlen("bhrc") - strlen(letter)] = gram_strdup(e->ctx, product.data);
-        if (axes->axis[k].letter != 'b') {
-            bool one = !strcmp(product.data, "1");
-            const char *size = dim(e, axes->axis[k].size), *before = product.data;
-            product = (gram_text){.ctx = e->ctx};
-            gram_put(&product, one ? "%s%s" : "%s * %s", one ? "" : before, size);
-        }
-    }
-    return gram_format(e->ctx, "{NULL, %s, %s, %s, %s}", b->batched ? of[0] : "0", of[1], of[2], of[3]);
-}
-
-static const char *place_given(emitter *e, const gram_buffer *b, const char *name, const gram_axes *axes)
-{
-    const char *type = b->type == GRAM_INT ? "gram_ids" : "gram_tensor",
-               *f = b->type == GRAM_INT ? "gram_ids_strided" : "gram_strided";
-    const char *strides = dense(e, axes, b);
-    if (gram_axes_strided(axes))
-        return gram_format(e->ctx, "job->%s = %s(args->%s, args->%s_stride, (%s)%s);", b->name, f, name, name, type,
-                           strides);
-    const char *cast = b->type == GRAM_INT ? "" : "(gram_real *)";
-    return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast,
-                       name);
-}
-
-static const char *work_size(emitter *e, const gram_buffer *b)
-{
-    return gram_format(e->ctx, "%s%s%s * %s", b->batched ? "job->batch * " : "",
-                       b->heads > 1 ? gram_format(e->ctx, "%d * ", b->heads) : "", dim(e, b->rows), dim(e, b->cols));
-}
-
-static const char *place_work(emitter *e, const gram_buffer *b)
-{
-    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols),
-               *heads = gram_format(e->ctx, "%d", b->heads ? b->heads : 1);
-    const char *place = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", work_size(e, b));
-    const char *batch = b->batched ? gram_format(e->ctx, "%s * %s * %s", heads, rows, cols) : "0";
-    if (b->flat)
-        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s * %s};", b->name, place, batch, rows,
-                           heads, rows);
-    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
-                       rows);
-}
-
-static const char *place_view(emitter *e, const gram_buffer *b)
-{
-    const char *base = e->plan->buffers[b->base].name, *from = dim(e, b->from);
-    const char *ids = b->type == GRAM_INT ? "_ids" : "";
-    switch (b->view) {
-    case GRAM_VIEW_TRANSPOSE:
-        return gram_format(e->ctx, "job->%s = gram%s_turned(job->%s);", b->name, ids, base);
-    case GRAM_VIEW_ROWS:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, %s, 0);", b->name, base, from);
-    case GRAM_VIEW_COLS:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, 0, %s);", b->name, base, from);
-    case GRAM_VIEW_HEAD:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, %d, 0, 0);", b->name, base, b->index);
-    default:
-        return gram_format(e->ctx, "job->%s = gram_split(job->%s, %s);", b->name, base, dim(e, b->rows));
-    }
-}
-
-static const char *place_output(emitter *e, int buffer)
-{
-    const gram_buffer *b = &e->plan->buffers[buffer];
-    gram_axes axes = gram_output_axes(&e->spec->outputs[b->index]);
-    const char *given = place_given(e, b, e->spec->outputs[b->index].name, &axes);
-    if (!gram_emit_is_read(e->plan, buffer))
-        return given;
-    return gram_format(e->ctx, "%s\nif (!args->%s) { /* others need it */\n    %s\n}", given,
-                       e->spec->outputs[b->index].name, place_work(e, b));
-}
-
-static void add_tensor(emitter *e, const char *name, const char *type, const char *place)
-{
-    gram_template_begin(e->L, NULL);
-    set(e, "name", name);
-    set(e, "type", type);
-    set(e, "place", place);
-    gram_template_end(e->L);
-}
-
-static void add_pack_tensor(emitter *e, int index)
-{
-    const gram_pack *pack = &e->plan->packs[index];
-    const gram_buffer *b = &e->plan->buffers[pack->buffer];
-    const char *inner = dim(e, pack->panels ? b->cols : b->rows), *count = dim(e, pack->panels ? b->rows : b->cols);
-    const char *head = pack->panels ? gram_format(e->ctx, "gram_parts(%s, GRAM_TILE) * GRAM_TILE * %s", count, inner)
-                                    : gram_format(e->ctx, "%s * GRAM_PADDED(%s)", count, inner);
-    const char *heads = gram_format(e->ctx, "%d", b->heads ? b->heads : 1), *name = pack_name(e, pack);
-    const char *col = pack->panels ? inner : gram_format(e->ctx, "GRAM_PADDED(%s)", inner), *when = pack_when(e, index);
-    const char *size = gram_format(e->ctx, "%s%s * %s", b->batched ? "job->batch * " : "", heads, head);
-    if (*when)
-        size = gram_format(e->ctx, "%s ? %s : 0", when, size);
-    add_tensor(e, name, "gram_tensor",
-               gram_format(e->ctx, "job->%s = (gram_tensor){gram_carve(workspace, &used, %s), %s%s%s, %s, 1, %s};",
-                           name, size, b->batched ? heads : "0", b->batched ? " * " : "", b->batched ? head : "", head,
-                           col));
-}
-
-/* Room for the states of a step's parts, or of the threads where there is one part only. */
-static void add_states(emitter *e, const gram_step *step)
-{
-    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
-    const char *size = gram_emit_state_size(e, step, queries, gram_emit_width(e, step));
-    const char *parts =
-        gram_format(e->ctx, "%sgram_parts(%s, GRAM_PART)", gram_emit_items(e, step->heads, step->batched), lanes);
-    const char *room = gram_format(e->ctx, "(%s > GRAM_PART ? %s : threads * %d) * (%s) + GRAM_BLOCK", lanes, parts,
-                                   step->heads > 1 ? step->heads : 1, size);
-    if (step->few == GRAM_FEW_PERHAPS)
-        room = gram_format(e->ctx, "%s <= GRAM_BLOCK ? %s : 0", queries, room);
-    const char *name = gram_format(e->ctx, "%s_states", step->name);
-    add_tensor(e, name, "gram_tensor",
-               gram_format(e->ctx, "job->%s.data = gram_carve(workspace, &used, %s);", name, room));
-}
-
-/* A matrix for each block of a linear step. */
-static void add_linear_states(emitter *e, const gram_step *step)
-{
-    const char *name = gram_format(e->ctx, "%s_states", step->name);
-    add_tensor(e, name, "gram_tensor",
-               gram_format(e->ctx,
-                           "job->%s.data = gram_carve(workspace, &used, %sgram_parts(%s, GRAM_BLOCK) * %s * (%s));",
-                           name, gram_emit_items(e, step->heads, step->batched), dim(e, step->queries),
-                           dim(e, step->leaves[0].inner), gram_emit_width(e, step)));
-}
-
-static bool is_used(const gram_plan *plan, int buffer)
-{
-    const gram_buffer *b = &plan->buffers[buffer];
-    for (int k = 0; k < plan->nsteps; k++)
-        for (int s = 0; s < plan->steps[k]->nstores; s++)
-            if (plan->steps[k]->stores[s].buffer == buffer)
-                return true;
-    for (int k = 0; k < plan->nbuffers; k++)
-        if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && is_used(plan, k))
-            return true;
-    return gram_emit_is_read(plan, buffer) || b->storage == GRAM_AT_OUTPUT;
-}
-
-static void add_tensors(emitter *e)
-{
-    gram_template_begin(e->L, "tensors");
-    for (int k = 0; k < e->plan->nbuffers; k++) {
-        const gram_buffer *b = &e->plan->buffers[k];
-        const char *place;
-        bool counted = b->node == NULL && b->storage == GRAM_AT_INPUT && b->type == GRAM_INT;
-        if (!is_used(e->plan, k) && !counted)
-            continue;
-        if (b->storage == GRAM_AT_INPUT) {
-            gram_axes axes = gram_input_axes(e->spec->inputs[b->index]);
-            place = place_given(e, b, b->name, &axes);
-            if (e->spec->inputs[b->index]->optional)
-                place = gram_format(e->ctx,
-                                    "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = "
-                                    "gram_carve_zeros(workspace, &used, %s);\n}",
-                                    place, b->name, b->name, work_size(e, b));
-        } else if (b->storage == GRAM_AT_OUTPUT) {
-            place = place_output(e, k);
-        } else {
-            place = b->storage == GRAM_AT_VIEW ? place_view(e, b) : place_work(e, b);
-        }
-        add_tensor(e, b->name, b->type == GRAM_INT ? "gram_ids" : "gram_tensor", place);
-    }
-    for (int k = 0; k < e->plan->npacks; k++)
-        if (pack_when(e, k))
-            add_pack_tensor(e, k);
-    for (int k = 0; k < e->plan->nsteps; k++)
-        if (gram_is_linear(e->plan->steps[k]))
-            add_linear_states(e, e->plan->steps[k]);
-        else if (e->plan->steps[k]->few != GRAM_FEW_NEVER)
-            add_states(e, e->plan->steps[k]);
-    gram_template_end(e->L);
-}
 
 static void add_names(emitter *e)
 {
@@ -367,8 +162,8 @@ static void add_phases(emitter *e)
         const gram_pack *pack = &e->plan->packs[phase->pack >= 0 ? phase->pack : 0];
         if (phase->pack < 0)
             add_step_phases(e, e->plan->steps[phase->step]);
-        else if (pack_when(e, phase->pack))
-            add_phase(e, gram_format(e->ctx, "pack_%s", pack_name(e, pack)), pack_when(e, phase->pack));
+        else if (gram_emit_pack_when(e, phase->pack))
+            add_phase(e, gram_format(e->ctx, "pack_%s", gram_emit_pack_name(e, pack)), gram_emit_pack_when(e, phase->pack));
     }
     gram_template_end(e->L);
 }
@@ -378,7 +173,7 @@ static const char *kernel_body(emitter *e)
     const char **rooms = gram_alloc(e->ctx, (size_t)(e->plan->nsteps + 1) * sizeof *rooms);
     bool scratch = false;
     for (int k = 0; k < e->plan->npacks; k++)
-        if (pack_when(e, k))
+        if (gram_emit_pack_when(e, k))
             add_pack(e, &e->plan->packs[k]);
     for (int k = 0; k < e->plan->nsteps; k++) {
         rooms[k] = gram_emit_step(e, e->plan->steps[k]);
@@ -393,7 +188,7 @@ static const char *kernel_body(emitter *e)
     gram_template_end(e->L);
     add_checks(e);
     gram_template_set_flag(e->L, "scratch", scratch);
-    add_tensors(e);
+    gram_emit_tensors(e);
     add_phases(e);
     set(e, "bodies", e->bodies.data);
     return gram_template_render(e->ctx, e->L, gram_template_kernel, "kernel.c.in");

@@ -1,4 +1,4 @@
-/* What the parts of emit have in common: emit.c makes the frame, emit_step.c the steps, emit_stream.c those that stream,
+/* What the parts of emit have in common: emit.c makes the frame, emit_place.c the places of arrays, emit_step.c the steps, emit_stream.c those that stream,
  * about.c the opening comment. */
 #ifndef GRAM_EMIT_H
 #define GRAM_EMIT_H
@@ -31,6 +31,12 @@ const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char 
                              int last);
 void gram_emit_linear(gram_emitter *e, const gram_step *step);
 
+/* Where every array lies, the caller's and those of the workspace, into the model (emit_place.c). */
+void gram_emit_tensors(gram_emitter *e);
+const char *gram_emit_pack_name(gram_emitter *e, const gram_pack *pack);
+/* When a pack is made, as a condition: a loop of few queries needs none. "": always, NULL: never. */
+const char *gram_emit_pack_when(gram_emitter *e, int pack);
+
 /* Places in a thread's scratch, one after the other: their declarations, the room they take, where the next is. */
 typedef struct gram_places {
     gram_text text, room;
@@ -47,11 +53,7 @@ const char *gram_emit_width(gram_emitter *e, const gram_step *step);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);
 /* A program's lines, into the model. */
 void gram_emit_lines(gram_emitter *e, const gram_lines *lines);
-/* Is it an output that its caller may leave out, and which nothing else needs? */
-bool gram_emit_is_optional(const gram_plan *plan, int buffer);
 /* "job->batch * 8 * ", before a count: the heads and items that something runs over. */
 const char *gram_emit_items(gram_emitter *e, int heads, bool batched);
-/* Is the buffer, or a view of it, read by a step or packed? */
-bool gram_emit_is_read(const gram_plan *plan, int buffer);
 
 #endif

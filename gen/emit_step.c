@@ -36,47 +36,6 @@ const char *gram_emit_items(emitter *e, int heads, bool batched)
     return gram_format(e->ctx, "%s%s", batched ? "job->batch * " : "", heads_text);
 }
 
-/* Is the buffer, or a view of it, read by a step or packed? */
-static bool is_read_in(const gram_program *program, int buffer)
-{
-    for (int k = 0; k < program->n; k++)
-        if ((program->instr[k].kind == GRAM_I_LOAD || program->instr[k].kind == GRAM_I_GATHER) &&
-            program->instr[k].buffer == buffer)
-            return true;
-    return false;
-}
-
-static bool is_read_by(const gram_step *step, int buffer)
-{
-    bool read = is_read_in(&step->program, buffer);
-    for (int k = 0; k < step->nleaves; k++)
-        read |= step->leaves[k].left == buffer || step->leaves[k].right == buffer;
-    for (int k = 0; k < step->nsums; k++)
-        read |= step->sums[k].left == buffer;
-    for (int k = 0; k < step->nstores; k++)
-        read |= is_read_in(&step->stores[k].program, buffer);
-    return read;
-}
-
-bool gram_emit_is_read(const gram_plan *plan, int buffer)
-{
-    for (int k = 0; k < plan->nsteps; k++)
-        if (is_read_by(plan->steps[k], buffer))
-            return true;
-    for (int k = 0; k < plan->nbuffers; k++)
-        if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && gram_emit_is_read(plan, k))
-            return true;
-    return false;
-}
-
-/* An output that its caller may leave out, and which nothing else needs. */
-bool gram_emit_is_optional(const gram_plan *plan, int buffer)
-{
-    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
-        buffer = plan->buffers[buffer].base;
-    return plan->buffers[buffer].storage == GRAM_AT_OUTPUT && !gram_emit_is_read(plan, buffer);
-}
-
 void gram_emit_lines(emitter *e, const gram_lines *lines)
 {
     set(e, "item", lines->item.data);
@@ -262,7 +221,7 @@ static const char *add_items(emitter *e, const gram_step *step)
     set(e, "cols", dim(e, in->cols));
     set(e, "to", gram_print_at(e->ctx, step, out, ""));
     set(e, "from", gram_print_at(e->ctx, &like, in, ""));
-    gram_template_set_flag(e->L, "guard", gram_emit_is_optional(e->plan, step->stores[0].buffer));
+    gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, step->stores[0].buffer));
     return "0";
 }
 
@@ -323,7 +282,7 @@ static const struct {
 
 const char *gram_emit_step(emitter *e, const gram_step *step)
 {
-    gram_template_set_flag(e->L, "guard", step->nstores == 1 && gram_emit_is_optional(e->plan, step->stores[0].buffer));
+    gram_template_set_flag(e->L, "guard", step->nstores == 1 && gram_is_optional(e->plan, step->stores[0].buffer));
     set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
     set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
     set(e, "what", what(e, step));

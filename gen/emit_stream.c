@@ -97,7 +97,7 @@ static int add_stores(emitter *e, const gram_step *step)
         set(e, "query_step", outer ? "row" : "col");
         set(e, "lane_step", outer ? "col" : "row");
         set(e, "lanes", dim(e, store->lanes));
-        gram_template_set_flag(e->L, "guard", gram_emit_is_optional(e->plan, store->buffer));
+        gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, store->buffer));
         gram_template_set_flag(e->L, "direct", lines.sum >= 0 && store->mask < 0);
         gram_template_set_number(e->L, "sum", lines.sum);
         gram_template_end(e->L);

@@ -159,13 +159,6 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
     return gram_buffer_contiguous(plan, b->base);
 }
 
-static void add_phase(gram_planner *p, int pack, int step)
-{
-    gram_plan *plan = p->plan;
-    plan->order = grow(p->ctx, plan->order, plan->norder, sizeof *plan->order);
-    plan->order[plan->norder++] = (gram_phase){pack, step};
-}
-
 int gram_plan_pack(gram_planner *p, int buffer, bool panels)
 {
     gram_plan *plan = p->plan;
@@ -174,7 +167,6 @@ int gram_plan_pack(gram_planner *p, int buffer, bool panels)
             return k;
     plan->packs = grow(p->ctx, plan->packs, plan->npacks, sizeof *plan->packs);
     plan->packs[plan->npacks] = (gram_pack){buffer, panels};
-    add_phase(p, plan->npacks, -1);
     return plan->npacks++;
 }
 
@@ -246,7 +238,6 @@ static void add_step(gram_planner *p, gram_step *step, const char *name)
     step->name = gram_format(p->ctx, "%s_%s", step->template, name);
     for (int k = 2; is_step(plan, step->name); k++)
         step->name = gram_format(p->ctx, "%s_%s_%d", step->template, name, k);
-    add_phase(p, -1, plan->nsteps);
     plan->steps = grow(p->ctx, plan->steps, plan->nsteps, sizeof *plan->steps);
     plan->steps[plan->nsteps++] = step;
 }
@@ -844,6 +835,7 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     int first = p.plan->nbuffers;
     add_outputs(&p);
     compute_outputs(&p, first);
+    gram_schedule(ctx, p.plan);
     p.plan->wide = real_bits == 32 && gram_is_wide(ctx, own);
     return p.plan;
 }

@@ -147,14 +147,27 @@ typedef struct gram_phase {
     int pack, step;
 } gram_phase;
 
+/* An array of the workspace: a buffer, a pack, or the states that a step has for its parts. It is in use from phase
+ * `first` to phase `last`, both counted; last is -1 where it is not used at all. */
+typedef enum gram_life_kind { GRAM_LIFE_BUFFER, GRAM_LIFE_PACK, GRAM_LIFE_STATES } gram_life_kind;
+typedef struct gram_life {
+    gram_life_kind kind;
+    int index; /* among the plan's buffers, packs or steps */
+    int first, last;
+    int room;       /* arrays of one room take turns in it; -1: unused */
+    double nominal; /* numbers, were every runtime size GRAM_MANY */
+    bool grows;     /* with a runtime size */
+} gram_life;
+
 typedef struct gram_plan {
     const gram_spec *spec;
     int real_bits;
-    int nbuffers, npacks, nsteps, norder;
+    int nbuffers, npacks, nsteps, norder, nlives, nrooms;
     gram_buffer *buffers;
     gram_pack *packs;
     gram_step **steps;
     gram_phase *order;
+    gram_life *lives; /* large ones first */
     bool wide;  /* integers need 64 bits beside 32-bit reals */
     bool dense; /* some matrix over pairs is built though no output asked for it */
 } gram_plan;
@@ -165,12 +178,18 @@ bool gram_is_wide(gram_ctx *ctx, const gram_spec *spec);
 /* Does one number per key or query change along the lanes of the buffer with step 1? */
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
 
+/* Puts packs and steps in order, and the arrays of the workspace into rooms (schedule.c). */
+void gram_schedule(gram_ctx *ctx, gram_plan *plan);
+/* Is the buffer, or a view of it, read by a step or packed? */
+bool gram_is_read(const gram_plan *plan, int buffer);
+/* Is it an output that its caller may leave out, and which nothing else needs? */
+bool gram_is_optional(const gram_plan *plan, int buffer);
+
 /* Chooses the loop of a stream whose program is made (plan_loop.c). */
 void gram_choose_loop(gram_step *step);
 bool gram_is_linear(const gram_step *step);
-/* Does the step read a pack, at least where its queries are many? Does any? */
+/* Does the step read a pack, at least where its queries are many? */
 bool gram_reads_pack(const gram_step *step, int pack);
-bool gram_is_packed(const gram_plan *plan, int pack);
 
 /* --- what plan.c and program.c share ------------------------------------------------------------------------------- */
 

@@ -59,11 +59,3 @@ bool gram_reads_pack(const gram_step *step, int pack)
         reads |= step->sums[k].pack == pack;
     return reads && step->few != GRAM_FEW_ALWAYS && !gram_is_linear(step);
 }
-
-bool gram_is_packed(const gram_plan *plan, int pack)
-{
-    bool packed = false;
-    for (int k = 0; k < plan->nsteps; k++)
-        packed |= gram_reads_pack(plan->steps[k], pack);
-    return packed;
-}

@@ -1,0 +1,345 @@
+/* Emit's places: where each array lies, as the lines of NAME_place. The caller's have his pointers and strides, or dense
+ * ones; a view is a formula over another; those of the workspace are carved from it, and where several take turns in one
+ * room (schedule.c), the room is carved first, as large as the largest of them. */
+#include <string.h>
+
+#include "emit.h"
+#include "layout.h"
+#include "template.h"
+
+typedef gram_emitter emitter;
+
+static const char *dim(emitter *e, gram_dim d)
+{
+    return gram_print_dim(e->ctx, e->spec, d);
+}
+
+static void set(emitter *e, const char *key, const char *value)
+{
+    gram_template_set(e->L, key, value);
+}
+
+static void add_tensor(emitter *e, const char *name, const char *type, const char *place)
+{
+    gram_template_begin(e->L, NULL);
+    set(e, "name", name);
+    set(e, "type", type);
+    set(e, "place", place);
+    gram_template_end(e->L);
+}
+
+/* "job->batch * 8 * 64 * job->n": the numbers of as many arrays of `each` as there are heads and items. */
+static const char *count(emitter *e, int heads, bool batched, const char *each)
+{
+    return gram_format(e->ctx, "%s%s", gram_emit_items(e, heads, batched), each);
+}
+
+/* --- the caller's -------------------------------------------------------------------------------------------------- */
+
+/* The dense strides of an array with these axes, as a gram_tensor's members. */
+static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b)
+{
+    const char *of[4] = {"0", "0", "0", "0"};
+    gram_text product = {.ctx = e->ctx};
+    gram_put(&product, "1");
+    for (int k = axes->n - 1; k >= 0; k--) {
+        const char *letter = strchr("bhrc", axes->axis[k].letter);
+        of[letter - "bhrc"] = 0;
+        of[strlen("bhrc") - strlen(letter)] = gram_strdup(e->ctx, product.data);
+        if (axes->axis[k].letter != 'b') {
+            bool one = !strcmp(product.data, "1");
+            const char *size = dim(e, axes->axis[k].size), *before = product.data;
+            product = (gram_text){.ctx = e->ctx};
+            gram_put(&product, one ? "%s%s" : "%s * %s", one ? "" : before, size);
+        }
+    }
+    return gram_format(e->ctx, "{NULL, %s, %s, %s, %s}", b->batched ? of[0] : "0", of[1], of[2], of[3]);
+}
+
+static const char *place_given(emitter *e, const gram_buffer *b, const char *name, const gram_axes *axes)
+{
+    const char *type = b->type == GRAM_INT ? "gram_ids" : "gram_tensor",
+               *f = b->type == GRAM_INT ? "gram_ids_strided" : "gram_strided";
+    const char *strides = dense(e, axes, b);
+    if (gram_axes_strided(axes))
+        return gram_format(e->ctx, "job->%s = %s(args->%s, args->%s_stride, (%s)%s);", b->name, f, name, name, type,
+                           strides);
+    const char *cast = b->type == GRAM_INT ? "" : "(gram_real *)";
+    return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast,
+                       name);
+}
+
+static const char *place_view(emitter *e, const gram_buffer *b)
+{
+    const char *base = e->plan->buffers[b->base].name, *from = dim(e, b->from);
+    const char *ids = b->type == GRAM_INT ? "_ids" : "";
+    switch (b->view) {
+    case GRAM_VIEW_TRANSPOSE:
+        return gram_format(e->ctx, "job->%s = gram%s_turned(job->%s);", b->name, ids, base);
+    case GRAM_VIEW_ROWS:
+        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, %s, 0);", b->name, base, from);
+    case GRAM_VIEW_COLS:
+        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, 0, %s);", b->name, base, from);
+    case GRAM_VIEW_HEAD:
+        return gram_format(e->ctx, "job->%s = gram_part(job->%s, %d, 0, 0);", b->name, base, b->index);
+    default:
+        return gram_format(e->ctx, "job->%s = gram_split(job->%s, %s);", b->name, base, dim(e, b->rows));
+    }
+}
+
+/* --- sizes in the workspace ---------------------------------------------------------------------------------------- */
+
+static const char *buffer_size(emitter *e, const gram_buffer *b)
+{
+    return count(e, b->heads, b->batched, gram_format(e->ctx, "%s * %s", dim(e, b->rows), dim(e, b->cols)));
+}
+
+const char *gram_emit_pack_name(emitter *e, const gram_pack *pack)
+{
+    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, pack->panels ? "panels" : "padded");
+}
+
+const char *gram_emit_pack_when(emitter *e, int pack)
+{
+    gram_text text = {.ctx = e->ctx};
+    for (int k = 0; k < e->plan->nsteps; k++) {
+        const gram_step *step = e->plan->steps[k];
+        const char *many = gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries));
+        if (!gram_reads_pack(step, pack))
+            continue;
+        if (step->few == GRAM_FEW_NEVER)
+            return "";
+        if (!text.data || !strstr(text.data, many))
+            gram_put(&text, "%s%s", text.data ? " || " : "", many);
+    }
+    return text.data;
+}
+
+/* The numbers of a pack for one head and item. */
+static const char *pack_each(emitter *e, const gram_pack *pack)
+{
+    const gram_buffer *b = &e->plan->buffers[pack->buffer];
+    if (pack->panels && gram_dim_known(b->rows))
+        return gram_format(e->ctx, "%lld * %s", (long long)(b->rows.number + 63) / 64 * 64, dim(e, b->cols));
+    if (pack->panels)
+        return gram_format(e->ctx, "gram_parts(%s, GRAM_TILE) * GRAM_TILE * %s", dim(e, b->rows), dim(e, b->cols));
+    return gram_format(e->ctx, "%s * GRAM_PADDED(%s)", dim(e, b->cols), dim(e, b->rows));
+}
+
+static const char *pack_size(emitter *e, int index)
+{
+    const gram_pack *pack = &e->plan->packs[index];
+    const gram_buffer *b = &e->plan->buffers[pack->buffer];
+    const char *when = gram_emit_pack_when(e, index), *size = count(e, b->heads, b->batched, pack_each(e, pack));
+    return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
+}
+
+/* The states of a step's parts, or of the threads where there is one part only; a matrix for each block of a linear one. */
+static const char *states_size(emitter *e, const gram_step *step)
+{
+    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step);
+    if (gram_is_linear(step))
+        return count(e, step->heads, step->batched,
+                     gram_format(e->ctx, "gram_parts(%s, GRAM_BLOCK) * %s * (%s)", queries,
+                                 dim(e, step->leaves[0].inner), width));
+    const char *parts = count(e, step->heads, step->batched, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
+    const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
+    const char *size = gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s) * (%s) + GRAM_BLOCK", lanes, parts, threads,
+                                   gram_emit_state_size(e, step, queries, width));
+    bool always = step->few == GRAM_FEW_ALWAYS;
+    return always ? size : gram_format(e->ctx, "%s <= GRAM_BLOCK ? %s : 0", queries, size);
+}
+
+/* --- rooms --------------------------------------------------------------------------------------------------------- */
+
+static const char *life_name(emitter *e, const gram_life *life)
+{
+    switch (life->kind) {
+    case GRAM_LIFE_BUFFER:
+        return e->plan->buffers[life->index].name;
+    case GRAM_LIFE_PACK:
+        return gram_emit_pack_name(e, &e->plan->packs[life->index]);
+    default:
+        return gram_format(e->ctx, "%s_states", e->plan->steps[life->index]->name);
+    }
+}
+
+static const char *life_size(emitter *e, const gram_life *life)
+{
+    switch (life->kind) {
+    case GRAM_LIFE_BUFFER:
+        return buffer_size(e, &e->plan->buffers[life->index]);
+    case GRAM_LIFE_PACK:
+        return pack_size(e, life->index);
+    default:
+        return states_size(e, e->plan->steps[life->index]);
+    }
+}
+
+/* How many arrays take turns in a room. */
+static int turns(const gram_plan *plan, int room)
+{
+    int n = 0;
+    for (int k = 0; k < plan->nlives; k++)
+        n += plan->lives[k].room == room;
+    return n;
+}
+
+/* The room's number among those that several arrays share, which have a variable. */
+static int shared_number(const gram_plan *plan, int room)
+{
+    int n = 0;
+    for (int k = 0; k <= room; k++)
+        n += turns(plan, k) > 1;
+    return n;
+}
+
+/* Where an array of the workspace starts. */
+static const char *place_of(emitter *e, gram_life_kind kind, int index)
+{
+    const gram_life *life = e->plan->lives;
+    while (life->kind != kind || life->index != index)
+        life++;
+    if (turns(e->plan, life->room) > 1)
+        return gram_format(e->ctx, "room%d", shared_number(e->plan, life->room));
+    return gram_format(e->ctx, "gram_carve(workspace, &used, %s)", life_size(e, life));
+}
+
+/* Of the room's arrays, in order of time, the names and the sizes, equal ones once. */
+static void add_turns(emitter *e, int room)
+{
+    gram_text said = {.ctx = e->ctx}, names = {.ctx = e->ctx};
+    gram_template_begin(e->L, "sizes");
+    for (int phase = 0; phase < e->plan->norder; phase++)
+        for (int k = 0; k < e->plan->nlives; k++) {
+            const gram_life *life = &e->plan->lives[k];
+            if (life->room != room || life->first != phase)
+                continue;
+            const char *size = life_size(e, life), *line = gram_format(e->ctx, "\n%s\n", size);
+            gram_put(&names, "%s%s", names.data ? ", " : "", life_name(e, life));
+            if (said.data && strstr(said.data, line))
+                continue;
+            gram_put(&said, "%s", line);
+            gram_template_begin(e->L, NULL);
+            set(e, "text", size);
+            gram_template_end(e->L);
+        }
+    gram_template_end(e->L);
+    set(e, "names", names.data);
+}
+
+static void add_rooms(emitter *e)
+{
+    gram_template_begin(e->L, "rooms");
+    for (int room = 0; room < e->plan->nrooms; room++) {
+        if (turns(e->plan, room) < 2)
+            continue;
+        gram_template_begin(e->L, NULL);
+        add_turns(e, room);
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+}
+
+/* --- the workspace's ----------------------------------------------------------------------------------------------- */
+
+/* A dense array that starts at `place`. */
+static const char *place_dense(emitter *e, const gram_buffer *b, const char *place)
+{
+    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols);
+    const char *heads = b->heads > 1 ? gram_format(e->ctx, "%d * ", b->heads) : "";
+    const char *batch = b->batched ? gram_format(e->ctx, "%s%s * %s", heads, rows, cols) : "0";
+    if (b->flat)
+        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s%s};", b->name, place, batch, rows, heads,
+                           rows);
+    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
+                       rows);
+}
+
+static const char *place_output(emitter *e, int buffer)
+{
+    const gram_buffer *b = &e->plan->buffers[buffer];
+    gram_axes axes = gram_output_axes(&e->spec->outputs[b->index]);
+    const char *given = place_given(e, b, e->spec->outputs[b->index].name, &axes);
+    if (!gram_is_read(e->plan, buffer))
+        return given;
+    const char *own = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", buffer_size(e, b));
+    return gram_format(e->ctx, "%s\nif (!args->%s) { /* others need it */\n    %s\n}", given,
+                       e->spec->outputs[b->index].name, place_dense(e, b, own));
+}
+
+static const char *place_input(emitter *e, const gram_buffer *b)
+{
+    gram_axes axes = gram_input_axes(e->spec->inputs[b->index]);
+    const char *given = place_given(e, b, b->name, &axes);
+    if (!e->spec->inputs[b->index]->optional)
+        return given;
+    return gram_format(e->ctx,
+                       "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = "
+                       "gram_carve_zeros(workspace, &used, %s);\n}",
+                       given, b->name, b->name, buffer_size(e, b));
+}
+
+static const char *place_buffer(emitter *e, int buffer)
+{
+    const gram_buffer *b = &e->plan->buffers[buffer];
+    switch (b->storage) {
+    case GRAM_AT_INPUT:
+        return place_input(e, b);
+    case GRAM_AT_OUTPUT:
+        return place_output(e, buffer);
+    case GRAM_AT_VIEW:
+        return place_view(e, b);
+    default:
+        return place_dense(e, b, place_of(e, GRAM_LIFE_BUFFER, buffer));
+    }
+}
+
+static const char *place_pack(emitter *e, int index)
+{
+    const gram_pack *pack = &e->plan->packs[index];
+    const gram_buffer *b = &e->plan->buffers[pack->buffer];
+    const char *each = pack_each(e, pack);
+    const char *col = pack->panels ? dim(e, b->cols) : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
+    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),
+                       place_of(e, GRAM_LIFE_PACK, index), b->batched ? count(e, b->heads, false, each) : "0", each,
+                       col);
+}
+
+/* --- all ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_used(const gram_plan *plan, int buffer)
+{
+    const gram_buffer *b = &plan->buffers[buffer];
+    bool counted = b->node == NULL && b->storage == GRAM_AT_INPUT && b->type == GRAM_INT;
+    for (int k = 0; k < plan->nsteps; k++)
+        for (int s = 0; s < plan->steps[k]->nstores; s++)
+            if (plan->steps[k]->stores[s].buffer == buffer)
+                return true;
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && is_used(plan, k))
+            return true;
+    return gram_is_read(plan, buffer) || b->storage == GRAM_AT_OUTPUT || counted;
+}
+
+void gram_emit_tensors(emitter *e)
+{
+    const gram_plan *plan = e->plan;
+    add_rooms(e);
+    gram_template_begin(e->L, "tensors");
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (is_used(plan, k))
+            add_tensor(e, plan->buffers[k].name, plan->buffers[k].type == GRAM_INT ? "gram_ids" : "gram_tensor",
+                       place_buffer(e, k));
+    for (int k = 0; k < plan->npacks; k++)
+        if (gram_emit_pack_when(e, k))
+            add_tensor(e, gram_emit_pack_name(e, &plan->packs[k]), "gram_tensor", place_pack(e, k));
+    for (int k = 0; k < plan->nsteps; k++) {
+        if (!gram_is_linear(plan->steps[k]) && plan->steps[k]->few == GRAM_FEW_NEVER)
+            continue;
+        const char *name = gram_format(e->ctx, "%s_states", plan->steps[k]->name);
+        add_tensor(e, name, "gram_tensor",
+                   gram_format(e->ctx, "job->%s.data = %s;", name, place_of(e, GRAM_LIFE_STATES, k)));
+    }
+    gram_template_end(e->L);
+}
