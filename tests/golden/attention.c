@@ -15,7 +15,7 @@
  *            at most 64 queries: keys are read where they lie, in parts of 1,024
  *            17 batch m n flops
  * bytes      28 batch n + 28 batch m
- * workspace  28 batch m + the threads' blocks
+ * workspace  80 batch m + the threads' blocks
  * parameters 0
  *
  * From spec 586ac0ac4f9430df, by: gram emit attention.lua
@@ -870,14 +870,14 @@ static size_t attention_place(attention_job *job, const attention_args *args, vo
     job->O = gram_strided(args->O, args->O_stride, (gram_tensor){NULL, 3 * job->n, 0, 1, 3});
     job->K_turned = gram_turned(job->K);
     job->K_turned_panels = (gram_tensor){gram_carve(workspace, &used,
-        job->n > GRAM_BLOCK ? job->batch * 1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0),
-        1 * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
+        job->n > GRAM_BLOCK ? job->batch * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0), gram_parts(job->m,
+        GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
     job->V_padded = (gram_tensor){gram_carve(workspace, &used,
-        job->n > GRAM_BLOCK ? job->batch * 1 * job->m * GRAM_PADDED(3) : 0), 1 * job->m * GRAM_PADDED(3),
+        job->n > GRAM_BLOCK ? job->batch * job->m * GRAM_PADDED(3) : 0), job->m * GRAM_PADDED(3),
         job->m * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
     job->stream_O_states.data = gram_carve(workspace, &used,
         job->n <= GRAM_BLOCK ? (job->m > GRAM_PART ? job->batch * gram_parts(job->m,
-        GRAM_PART) : threads * 1) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
+        GRAM_PART) : threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = 0;
     job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) +
         1 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 4 + GRAM_TILE * 4 + GRAM_TILE * GRAM_PADDED(3) +

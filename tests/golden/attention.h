@@ -15,7 +15,7 @@
  *            at most 64 queries: keys are read where they lie, in parts of 1,024
  *            17 batch m n flops
  * bytes      28 batch n + 28 batch m
- * workspace  28 batch m + the threads' blocks
+ * workspace  80 batch m + the threads' blocks
  * parameters 0
  *
  * From spec 586ac0ac4f9430df, by: gram emit attention.lua

@@ -18,7 +18,7 @@
  *            X * X:t() * W * X
  *            32 batch n flops
  * bytes      32 batch n + 64
- * workspace  256 batch + 16 batch n + the threads' blocks
+ * workspace  256 batch n + 1088 batch + the threads' blocks
  * parameters 16
  *
  * From spec bcbbf2a97cf64ea9, by: gram emit identity.lua
@@ -567,22 +567,23 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
     job->threads = threads;
     job->batch = args->batch;
     job->n = args->n;
+    /* Turns in room1: work2, work1. */
+    int64_t most1 = job->batch * 4 * 4;
+    gram_real *const room1 = gram_carve(workspace, &used, most1);
+    /* Turns in room2: work2_panels, work1_panels. */
+    int64_t most2 = job->batch * 64 * 4;
+    gram_real *const room2 = gram_carve(workspace, &used, most2);
     job->X = gram_strided(args->X, args->X_stride, (gram_tensor){NULL, 4 * job->n, 0, 1, 4});
     job->W = (gram_tensor){NULL, 0, 0, 4, 1};
     job->W.data = (gram_real *)args->W;
     job->O = gram_strided(args->O, args->O_stride, (gram_tensor){NULL, 4 * job->n, 0, 1, 4});
-    job->work1 = (gram_tensor){gram_carve(workspace, &used, job->batch * 4 * 4), 1 * 4 * 4, 4 * 4, 1, 4};
-    job->work2 = (gram_tensor){gram_carve(workspace, &used, job->batch * 4 * 4), 1 * 4 * 4, 4 * 4, 1, 4};
+    job->work1 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
+    job->work2 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
     job->X_turned = gram_turned(job->X);
-    job->X_panels = (gram_tensor){gram_carve(workspace, &used, job->batch * 1 * gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * job->n), 1 * gram_parts(4, GRAM_TILE) * GRAM_TILE * job->n, gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * job->n, 1, job->n};
-    job->work2_panels = (gram_tensor){gram_carve(workspace, &used, job->batch * 1 * gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * 4), 1 * gram_parts(4, GRAM_TILE) * GRAM_TILE * 4, gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * 4, 1, 4};
-    job->work1_panels = (gram_tensor){gram_carve(workspace, &used, job->batch * 1 * gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * 4), 1 * gram_parts(4, GRAM_TILE) * GRAM_TILE * 4, gram_parts(4,
-        GRAM_TILE) * GRAM_TILE * 4, 1, 4};
+    job->X_panels = (gram_tensor){gram_carve(workspace, &used, job->batch * 64 * job->n), 64 * job->n, 64 * job->n, 1,
+        job->n};
+    job->work2_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
+    job->work1_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
     job->scratch_size = 0;
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * job->n + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);

@@ -18,7 +18,7 @@
  *            X * X:t() * W * X
  *            32 batch n flops
  * bytes      32 batch n + 64
- * workspace  256 batch + 16 batch n + the threads' blocks
+ * workspace  256 batch n + 1088 batch + the threads' blocks
  * parameters 16
  *
  * From spec bcbbf2a97cf64ea9, by: gram emit identity.lua

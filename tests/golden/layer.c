@@ -31,7 +31,7 @@
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
  *            78 batch n flops
  * bytes      48 batch n + 648
- * workspace  144 batch n + 576 + the threads' blocks
+ * workspace  248 batch n + 3072 + the threads' blocks
  * parameters 162
  *
  * From spec 4b62feef0c31b023, by: gram emit layer.lua
@@ -1362,6 +1362,10 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->threads = threads;
     job->batch = args->batch;
     job->n = args->n;
+    /* Turns in room1: WK_panels, WQ_panels, WV_panels, Wout_panels. */
+    int64_t most1 = 2 * 64 * 6;
+    most1 = gram_most(most1, 64 * 6);
+    gram_real *const room1 = gram_carve(workspace, &used, most1);
     job->X = gram_strided(args->X, args->X_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
     job->WQ = (gram_tensor){NULL, 0, 6 * 3, 6, 1};
     job->WQ.data = (gram_real *)args->WQ;
@@ -1374,7 +1378,7 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->bias = (gram_tensor){NULL, 0, 9, 1, 0};
     job->bias.data = (gram_real *)args->bias;
     job->Y = gram_strided(args->Y, args->Y_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
-    job->work1 = (gram_tensor){gram_carve(workspace, &used, job->batch * 6 * job->n), 1 * 6 * job->n, 6 * job->n, 1, 6};
+    job->work1 = (gram_tensor){gram_carve(workspace, &used, job->batch * 6 * job->n), 6 * job->n, 6 * job->n, 1, 6};
     job->work1_heads = gram_split(job->work1, 3);
     job->work2 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
         1, 3};
@@ -1383,23 +1387,19 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
         1, 3};
     job->work4 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
         1, 3};
-    job->WK_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
-        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
-    job->WQ_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
-        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->WK_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
+    job->WQ_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
     job->work2_turned_panels = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3 : 0),
         2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, 1, 3};
-    job->WV_panels = (gram_tensor){gram_carve(workspace, &used, 2 * gram_parts(3, GRAM_TILE) * GRAM_TILE * 6), 0,
-        gram_parts(3, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->WV_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
     job->work4_padded = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 2 * job->n * GRAM_PADDED(3) : 0), 2 * job->n * GRAM_PADDED(3),
         job->n * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
-    job->Wout_panels = (gram_tensor){gram_carve(workspace, &used, 1 * gram_parts(6, GRAM_TILE) * GRAM_TILE * 6), 0,
-        gram_parts(6, GRAM_TILE) * GRAM_TILE * 6, 1, 6};
+    job->Wout_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
     job->stream_work1_heads_states.data = gram_carve(workspace, &used,
         job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
-        GRAM_PART) : threads * 2) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
+        GRAM_PART) : 2 * threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = 0;
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
@@ -1420,12 +1420,10 @@ static void layer_phases(layer_job *job, const gram_team *team)
     gram_run(team, layer_map_work2, job);
     gram_run(team, layer_pack_WQ_panels, job);
     gram_run(team, layer_map_work3, job);
-    if (job->n > GRAM_BLOCK) {
-        gram_run(team, layer_pack_work2_turned_panels, job);
-    }
     gram_run(team, layer_pack_WV_panels, job);
     gram_run(team, layer_map_work4, job);
     if (job->n > GRAM_BLOCK) {
+        gram_run(team, layer_pack_work2_turned_panels, job);
         gram_run(team, layer_pack_work4_padded, job);
         gram_run(team, layer_stream_work1_heads, job);
     }
