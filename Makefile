@@ -201,7 +201,7 @@ install: all shared install-lua
 	install -m 644 runtime/gram.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy \
-	python3-pip python3-setuptools python3-wheel
+	python3-pip python3-setuptools python3-wheel $(if $(filter avx2,$(ISAS)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \

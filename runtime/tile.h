@@ -285,11 +285,11 @@ static inline void gram_column_squares(gram_real *square, const gram_real *b, in
 static inline gram_real gram_row_square(const gram_real *a, int64_t inner) {
     gram_vreal sum = gram_v_splat(0);
     gram_real rest = 0;
-    int64_t k = 0;
-    for (; k + GRAM_LANES <= inner; k += GRAM_LANES) {
+    const int64_t whole = inner - inner % GRAM_LANES;
+    for (int64_t k = 0; k < whole; k += GRAM_LANES) {
         sum = sum + gram_v_load(a + k) * gram_v_load(a + k);
     }
-    for (; k < inner; k++) {
+    for (int64_t k = whole; k < inner; k++) {
         rest += a[k] * a[k];
     }
     return gram_v_sum(sum) + rest;
@@ -469,11 +469,11 @@ static inline void gram_merge_maxima(gram_real *to, const gram_real *from, int64
 static inline void gram_tile_sum(gram_real *sum, const gram_real *s, int64_t rows, int64_t cols) {
     for (int64_t r = 0; r < rows; r++, s += GRAM_TILE) {
         gram_vreal all = gram_v_splat(0);
-        int64_t c = 0;
-        for (; c + GRAM_LANES <= cols; c += GRAM_LANES) {
+        const int64_t whole = cols - cols % GRAM_LANES;
+        for (int64_t c = 0; c < whole; c += GRAM_LANES) {
             all = all + gram_v_load(s + c);
         }
-        for (; c < cols; c++) {
+        for (int64_t c = whole; c < cols; c++) {
             sum[r] += s[c];
         }
         sum[r] += gram_v_sum(all);
@@ -484,11 +484,11 @@ static inline void gram_tile_sum(gram_real *sum, const gram_real *s, int64_t row
 static inline void gram_tile_max(gram_real *max, const gram_real *s, int64_t rows, int64_t cols) {
     for (int64_t r = 0; r < rows; r++, s += GRAM_TILE) {
         gram_vreal all = gram_v_splat(max[r]);
-        int64_t c = 0;
-        for (; c + GRAM_LANES <= cols; c += GRAM_LANES) {
+        const int64_t whole = cols - cols % GRAM_LANES;
+        for (int64_t c = 0; c < whole; c += GRAM_LANES) {
             all = gram_v_max(all, gram_v_load(s + c));
         }
-        for (; c < cols; c++) {
+        for (int64_t c = whole; c < cols; c++) {
             all = gram_v_max(all, gram_v_splat(s[c]));
         }
         max[r] = gram_v_maximum(all);
