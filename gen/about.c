@@ -196,8 +196,9 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
 {
     bool stream = !strcmp(step->template, "stream"), linear = gram_is_linear(step);
     const gram_buffer *b = &plan->buffers[step->stores[0].buffer];
-    const char *formula = gram_node_text(ctx, step->what);
-    if (!stream && !gram_is_pair(step->what)) {
+    bool made = stream && step->program.instr[step->root].kind != GRAM_I_LOAD;
+    const char *formula = gram_node_text(ctx, step->nsums && !made ? step->sums[0].node : step->what);
+    if (!made && !gram_is_pair(step->what)) {
         put_wrapped(out, "", formula);
         return;
     }

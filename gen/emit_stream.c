@@ -238,6 +238,8 @@ static const char *why(emitter *e, const gram_step *step)
         return gram_format(
             e->ctx, " * The scores (%s) are made a tile at a time, with a running maximum and sum, and not kept.",
             shape);
+    if (step->program.instr[step->root].kind == GRAM_I_LOAD)
+        return gram_format(e->ctx, " * Summed over %s, a tile at a time.", gram_dim_text(e->ctx, step->lanes));
     return gram_format(e->ctx, " * The coefficients (%s) are made a tile at a time and not kept.", shape);
 }
 

@@ -23,6 +23,9 @@ static bool is_formula(const gram_node *a)
            a->op == GRAM_OP_DIST1;
 }
 
+/* So many rows have room for their sums in a cache near the core, for a block of queries. */
+enum { GRAM_MOST_SUMMED = 1024 };
+
 static double entries(const gram_node *a)
 {
     return gram_dim_nominal(a->rows) * gram_dim_nominal(a->cols);
@@ -52,14 +55,21 @@ static bool is_streamed(gram_planner *p, const gram_node *P, double result)
     return gram_is_pair(P) || (used_once && entries(P) > result && gram_holds_product(p, P));
 }
 
+/* Is it a product that sums over tokens, whatever it multiplies: few rows, each as long as the sequence? */
+static bool sums_tokens(const gram_node *node)
+{
+    return node->op == GRAM_OP_MATMUL && !gram_dim_known(node->args[0]->cols) && gram_dim_known(node->rows) &&
+           node->rows.number <= GRAM_MOST_SUMMED;
+}
+
 bool gram_is_stream(gram_planner *p, const gram_node *node)
 {
-    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || node->op == GRAM_OP_LOGSUMEXP)
+    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || node->op == GRAM_OP_LOGSUMEXP || sums_tokens(node))
         return true;
     return node->op == GRAM_OP_MATMUL && is_streamed(p, node->args[1], entries(node));
 }
 
-/* The matrix whose tiles a stream makes. */
+/* The matrix whose tiles a stream makes or reads. */
 static gram_node *streamed(const gram_node *node)
 {
     return node->args[node->nargs - 1];
@@ -333,6 +343,18 @@ static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const 
     return depends(node, group, n, seen);
 }
 
+/* Is it in a group whose stream is being planned, or does its left factor need one that is? */
+static bool waits(gram_planner *p, const gram_node *node)
+{
+    bool waits = false;
+    for (const gram_group *under_way = p->under_way; under_way && !waits; under_way = under_way->outer) {
+        waits = depends_on(p, node->args[0], under_way->member, under_way->n);
+        for (int k = 0; k < under_way->n; k++)
+            waits |= under_way->member[k] == node;
+    }
+    return waits;
+}
+
 /* All sums that stream with node and whose left factors need none of them first. */
 static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
 {
@@ -343,7 +365,7 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
     for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
         gram_node *other = p->live[k];
         if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n) &&
-            !depends_on(p, other->args[0], &weights, 1))
+            !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
     return n;
@@ -414,6 +436,8 @@ static bool is_output(gram_planner *p, const gram_node *node)
 /* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there is one. */
 static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *last, int buffer)
 {
+    gram_group under_way = {group, n, p->under_way};
+    p->under_way = &under_way;
     gram_step *step = start_stream(p, group[0]);
     for (int k = 0; k < n; k++) {
         if (group[k]->op == GRAM_OP_MATMUL)
@@ -430,6 +454,7 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
     }
     if (last && is_formula(last))
         add_store(p, step, last, buffer);
+    p->under_way = under_way.outer;
     gram_choose_loop(step);
     add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
 }

@@ -193,6 +193,13 @@ bool gram_reads_pack(const gram_step *step, int pack);
 
 /* --- what plan.c and program.c share ------------------------------------------------------------------------------- */
 
+/* Sums whose stream is being planned, within that of the outer ones. */
+typedef struct gram_group {
+    gram_node *const *member;
+    int n;
+    const struct gram_group *outer;
+} gram_group;
+
 typedef struct gram_planner {
     gram_ctx *ctx;
     gram_plan *plan;
@@ -201,6 +208,7 @@ typedef struct gram_planner {
     char *computed;
     int *users;       /* how many nodes use it */
     gram_node **live; /* every node, operands first */
+    const gram_group *under_way;
     int nlive;
     int names;
 } gram_planner;

@@ -30,10 +30,10 @@ static bool sums_products(const gram_step *step)
 
 static gram_few few(const gram_step *step)
 {
-    if (gram_dim_known(step->lanes) || !step->nleaves || !gram_dim_is(step->outer, 1))
+    if (gram_dim_known(step->lanes) || !gram_dim_is(step->outer, 1))
         return GRAM_FEW_NEVER;
     if (!gram_dim_known(step->queries))
-        return GRAM_FEW_PERHAPS;
+        return step->nleaves ? GRAM_FEW_PERHAPS : GRAM_FEW_NEVER;
     return step->queries.number <= GRAM_FEW_QUERIES ? GRAM_FEW_ALWAYS : GRAM_FEW_NEVER;
 }
 

@@ -141,9 +141,16 @@ static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gra
     return append(p, program, instr);
 }
 
+/* Has its transpose an array anyway? */
+static bool has_twin(gram_planner *p, gram_node *node)
+{
+    const gram_node *twin = gram_is_pair(node) ? node : gram_transposed(p->ctx, node);
+    return twin != node && twin->id < p->known && p->users[twin->id] > 0;
+}
+
 /* Is a product made inside this formula's tiles, rather than beforehand? Over pairs always: it must not be built; and
  * where it is itself what the step computes. */
-static bool is_leaf(gram_planner *p, const gram_step *step, const gram_node *node)
+static bool is_leaf(gram_planner *p, const gram_step *step, gram_node *node)
 {
     if (node->op != GRAM_OP_MATMUL && node->op != GRAM_OP_SQDIST && node->op != GRAM_OP_DIST1)
         return false;
@@ -151,7 +158,7 @@ static bool is_leaf(gram_planner *p, const gram_step *step, const gram_node *nod
     while (what && what->op == GRAM_OP_KEEP)
         what = what->args[0];
     if (node == what)
-        return true;
+        return strcmp(step->template, "stream") != 0 || !has_twin(p, node);
     bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
     bool once = node->id >= p->known || p->users[node->id] <= 1;
     bool built = node->id < p->known && p->computed[node->id];
