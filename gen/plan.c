@@ -288,18 +288,6 @@ static void map_into(gram_planner *p, gram_node *node, int buffer)
     add_step(p, step, p->plan->buffers[buffer].name);
 }
 
-/* log2(e) S: the stream's exponentials are powers of two. */
-static gram_node *in_bits(gram_ctx *ctx, gram_node *score)
-{
-    gram_node *log2e = gram_node_number(ctx, score->loc, GRAM_REAL, 1.4426950408889634074);
-    gram_node *x = (gram_node *)value_of(score);
-    if (x->op == GRAM_OP_MUL && x->args[0]->op == GRAM_OP_NUMBER) {
-        log2e = gram_node_number(ctx, score->loc, GRAM_REAL, log2e->number * x->args[0]->number);
-        x = x->args[1];
-    }
-    return gram_node_binary(ctx, score->loc, GRAM_OP_MUL, log2e, x);
-}
-
 /* --- streams ------------------------------------------------------------------------------------------------------- */
 
 /* Does it need the running maximum and sum of its tiles: a product with a softmax, or a logsumexp? */
@@ -381,7 +369,6 @@ static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
     step->sums[step->nsums++] = sum;
 }
 
-/* The scores' program: of S in units of log2 for a softmax. */
 static gram_step *start_stream(gram_planner *p, gram_node *node)
 {
     gram_node *tiles = (gram_node *)tiles_of(node);
@@ -391,8 +378,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
     step->softmax = over_softmax(node);
     step->what = tiles;
     step->keep = tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
-    set_root(p, step, &step->program, step->softmax ? in_bits(p->ctx, tiles) : tiles, step->keep, &step->root,
-             &step->mask);
+    set_root(p, step, &step->program, tiles, step->keep, &step->root, &step->mask);
     return step;
 }
 

@@ -362,20 +362,20 @@ static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int
     return gram_v_top(top);
 }
 
-/* A tile's row s becomes 2^(s - base); its sum is returned. */
+/* A tile's row s becomes e^(s - base); its sum is returned. */
 static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
     gram_vreal sum = gram_v_splat(0);
     for (int c = 0; c < cols; c += GRAM_LANES) {
-        gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
+        gram_vreal weight = gram_v_exp_weight(gram_v_load(row + c) - base);
         gram_v_store(row + c, weight);
         sum = sum + weight;
     }
     return gram_v_sum(sum);
 }
 
-/* What a row has in sum and in out, width numbers wide, is multiplied by 2^by. */
+/* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
 static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
-    gram_vreal scale = gram_v_exp2_weight(gram_v_splat(by));
+    gram_vreal scale = gram_v_exp_weight(gram_v_splat(by));
     gram_real lane[GRAM_LANES];
     gram_v_store(lane, scale);
     *sum *= lane[0];
@@ -400,10 +400,11 @@ static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, con
     }
 }
 
-/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
- * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
- * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
- * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+/* One step of the online softmax (Milakov and Gimelshein, 2018), row by row. s holds scores, of which cols lanes are
+ * valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before anything is
+ * multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in sum and in
+ * out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so the weights
+ * and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
     if (cols == GRAM_TILE) {
@@ -423,8 +424,8 @@ static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int6
     const gram_real *from_max = from + rows * width, *from_sum = from_max + rows;
     for (int64_t r = 0; r < rows; r++) {
         gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0, factor[2][GRAM_LANES];
-        gram_vreal own = gram_v_exp2_weight(gram_v_splat(max[r] - base));
-        gram_vreal other = gram_v_exp2_weight(gram_v_splat(from_max[r] - base));
+        gram_vreal own = gram_v_exp_weight(gram_v_splat(max[r] - base));
+        gram_vreal other = gram_v_exp_weight(gram_v_splat(from_max[r] - base));
         gram_v_store(factor[0], own);
         gram_v_store(factor[1], other);
         for (int64_t c = 0; c < width; c += GRAM_LANES) {
@@ -662,11 +663,10 @@ static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real
     }
 }
 
-/* lse[r] = the log-sum-exp, base e, of what an online softmax in base 2 has seen: (max + log2(sum)) / log2(e). */
+/* lse[r] = the log-sum-exp of what an online softmax has seen. */
 static inline void gram_tile_logsumexp(gram_real *lse, const gram_real *max, const gram_real *sum, int64_t rows) {
     for (int64_t r = 0; r < rows; r += GRAM_LANES) {
-        gram_vreal bits = gram_v_load(max + r) * GRAM_PICK(0.69314718055994531f, 0.69314718055994531);
-        gram_v_store(lse + r, bits + gram_v_log(gram_v_load(sum + r)));
+        gram_v_store(lse + r, gram_v_load(max + r) + gram_v_log(gram_v_load(sum + r)));
     }
 }
 

@@ -120,9 +120,14 @@ static inline GRAM_ALWAYS gram_vreal gram_v_near(gram_vreal a) {
     return (a + GRAM_EXPONENT) - GRAM_EXPONENT;
 }
 
-/* 2^a, a rounded to a whole number, from -GRAM_BIAS (which gives 0) to GRAM_BIAS. */
+/* 2^n, for whole n from -GRAM_BIAS (which gives 0) to GRAM_BIAS, of n + GRAM_EXPONENT. */
+static inline GRAM_ALWAYS gram_vreal gram_v_power_at(gram_vreal shifted) {
+    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(shifted) << GRAM_MANTISSA));
+}
+
+/* 2^a, a rounded to a whole number, from -GRAM_BIAS to GRAM_BIAS. */
 static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
-    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(a + GRAM_EXPONENT) << GRAM_MANTISSA));
+    return gram_v_power_at(a + GRAM_EXPONENT);
 }
 
 /* a 2^n, for whole n up to twice GRAM_BIAS either way, in two steps, so that neither power is out of range. */
@@ -131,48 +136,49 @@ static inline GRAM_ALWAYS gram_vreal gram_v_scale(gram_vreal a, gram_vreal n) {
     return a * gram_v_power(half) * gram_v_power(n - half);
 }
 
-/* (2^r - 1) / r on [-1/2, 1/2], to 1e-8 and 2e-19. */
+/* (e^r - 1) / r for |r| <= ln 2 / 2, to 1e-8 and 2e-19. */
 #ifdef GRAM_F64
-#define GRAM_EXP2_DEGREE 11
-static const gram_real gram_exp2_poly[] = {
-    0.69314718055994529, 0.24022650695910072, 0.055504108664821625, 0.009618129107628437, 0.0013333558146406629,
-    0.0001540353039346616, 1.5252733841378588e-05, 1.3215486721365683e-06, 1.0178057169264869e-07,
-    7.0549322689871799e-09, 4.4558048552060133e-10, 2.5678432520777616e-11};
+#define GRAM_EXP_DEGREE 11
+static const gram_real gram_exp_poly[] = {
+    1.0, 0.5, 0.16666666666666681, 0.041666666666666492, 0.0083333333333197001, 0.0013888888888965133,
+    0.00019841269889815125, 2.4801587172496682e-05, 2.7557241139432478e-06, 2.7557399888465052e-07,
+    2.5109964026544849e-08, 2.0876751386764104e-09};
 #else
-#define GRAM_EXP2_DEGREE 5
-static const gram_real gram_exp2_poly[] = {
-    0.693147188f, 0.240226498f, 0.0555035743f, 0.00961823747f, 0.00133907358f, 0.000154035172f};
+#define GRAM_EXP_DEGREE 5
+static const gram_real gram_exp_poly[] = {
+    1.0f, 0.499999981f, 0.166665062f, 0.0416671362f, 0.00836906856f, 0.00138888726f};
 #endif
 
-/* 2^r - 1 for r in [-1/2, 1/2], accurate relative to itself. */
-static inline GRAM_ALWAYS gram_vreal gram_v_exp2_rest(gram_vreal r) {
-    return r * gram_v_poly(r, gram_exp2_poly, GRAM_EXP2_DEGREE);
+/* e^r - 1 for |r| <= ln 2 / 2, accurate relative to itself. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp_rest(gram_vreal r) {
+    return r * gram_v_poly(r, gram_exp_poly, GRAM_EXP_DEGREE);
 }
+
+/* ln 2; ln 2 in two parts, the first with so few bits that its product with an exponent is exact; and 1 / ln 2. */
+#define GRAM_LN2 GRAM_PICK(0.69314718055994531f, 0.69314718055994531)
+#define GRAM_LN2_HIGH GRAM_PICK(0.693359375f, 6.93147180369123816490e-01)
+#define GRAM_LN2_LOW GRAM_PICK(-2.12194440e-4f, 1.90821492927058770002e-10)
+#define GRAM_LOG2E GRAM_PICK(1.44269504f, 1.44269504088896340736)
 
 /* 2^a */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp2(gram_vreal a) {
     gram_vreal x = gram_v_within(a, GRAM_PICK(-151, -1076), GRAM_PICK(129, 1025));
     gram_vreal n = gram_v_near(x);
-    return gram_v_scale(gram_v_exp2_rest(x - n) + 1, n);
+    return gram_v_scale(gram_v_exp_rest((x - n) * GRAM_LN2) + 1, n);
 }
 
-/* 2^a for a <= GRAM_BIAS, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
-static inline GRAM_ALWAYS gram_vreal gram_v_exp2_weight(gram_vreal a) {
-    gram_vreal x = gram_v_above(gram_v_splat(-GRAM_BIAS), a);
-    return (gram_v_exp2_rest(x - gram_v_near(x)) + 1) * gram_v_power(x);
+/* e^a for a <= 0, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
+    gram_vreal x = gram_v_above(gram_v_splat(GRAM_PICK(-88, -709)), a), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
+    return (gram_v_exp_rest(x - (shifted - GRAM_EXPONENT) * GRAM_LN2) + 1) * gram_v_power_at(shifted);
 }
-
-/* ln 2 in two parts, the first with so few bits that its product with an exponent is exact. */
-#define GRAM_LN2_HIGH GRAM_PICK(0.693359375f, 6.93147180369123816490e-01)
-#define GRAM_LN2_LOW GRAM_PICK(-2.12194440e-4f, 1.90821492927058770002e-10)
-#define GRAM_LOG2E GRAM_PICK(1.44269504f, 1.44269504088896340736)
 
 /* e^(a + b), b small beside a or 0. */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp_sum(gram_vreal a, gram_vreal b) {
     gram_vreal x = gram_v_within(a, GRAM_PICK(-105, -747), GRAM_PICK(90, 711));
     gram_vreal n = gram_v_near(x * GRAM_LOG2E);
     gram_vreal r = (x - n * GRAM_LN2_HIGH) - n * GRAM_LN2_LOW + b;
-    return gram_v_scale(gram_v_exp2_rest(r * GRAM_LOG2E) + 1, n);
+    return gram_v_scale(gram_v_exp_rest(r) + 1, n);
 }
 
 /* e^a */
@@ -228,7 +234,7 @@ static inline GRAM_ALWAYS gram_vreal gram_v_tanh(gram_vreal a) {
     gram_vreal x = gram_v_below(gram_v_splat(GRAM_PICK(20, 44)), gram_v_abs(a + a));
     gram_vreal n = gram_v_near(x * GRAM_LOG2E);
     gram_vreal r = (x - n * GRAM_LN2_HIGH) - n * GRAM_LN2_LOW, p = gram_v_power(n);
-    gram_vreal e = p * gram_v_exp2_rest(r * GRAM_LOG2E) + (p - 1);
+    gram_vreal e = p * gram_v_exp_rest(r) + (p - 1);
     return gram_v_copysign(e / (e + 2), a);
 }
 
@@ -395,7 +401,7 @@ static inline GRAM_ALWAYS gram_vreal gram_v_pow_size(gram_vreal a, gram_vreal b)
     gram_vdouble y = GRAM_CONVERT(gram_vdouble, b) * log2a;
     gram_vreal top = gram_v_near(gram_v_within(GRAM_CONVERT(gram_vreal, y), -151, 129));
     gram_vreal rest = gram_v_within(GRAM_CONVERT(gram_vreal, y - GRAM_CONVERT(gram_vdouble, top)), -1, 1);
-    gram_vreal p = gram_v_scale(gram_v_exp2_rest(rest) + 1, top), zero = gram_v_splat(0), end = gram_v_splat(INFINITY);
+    gram_vreal p = gram_v_scale(gram_v_exp_rest(rest * GRAM_LN2) + 1, top), zero = gram_v_splat(0), end = gram_v_splat(INFINITY);
     gram_mask none = gram_v_eq(size, zero), falls = gram_v_lt(b, zero);
     p = gram_v_where(none, gram_v_where(falls, end, zero), p);
     p = gram_v_where(gram_v_eq(size, end), gram_v_where(falls, zero, end), p);
