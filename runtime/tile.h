@@ -135,21 +135,17 @@ static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gr
     return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
 }
 
-/* What sums start from where they are not added to. */
-static const gram_real gram_zeros[GRAM_TILE] = {0};
-
-/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. What
+ * is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
 static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
                                                   gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                                   const gram_real *b, int64_t ldb, int64_t inner, int add) {
     gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
-    const gram_real *start = add ? out : gram_zeros;
-    int64_t next = add ? ldo : 0;
     GRAM_UNROLL
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+            sum[r][v] = gram_v_splat(0);
         }
     }
     for (int64_t k = 0; k < inner; k++) {
@@ -171,7 +167,8 @@ static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, con
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+            gram_real *to = out + r * ldo + v * GRAM_LANES;
+            gram_v_store(to, add ? gram_v_load(to) + sum[r][v] : sum[r][v]);
         }
     }
 }
@@ -198,9 +195,9 @@ static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const
 }
 
 /* All columns: as many whole register tiles as there are, then the columns left. */
-static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
-                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
-                                            int64_t cols, int add) {
+static inline GRAM_ALWAYS void gram_sum_block(const enum gram_term term, gram_real *out, int64_t ldo,
+                                              const gram_real *a, int64_t lda, const gram_real *b, int64_t ldb,
+                                              int64_t rows, int64_t inner, int64_t cols, int add) {
     int64_t c = 0;
     for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
         gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
@@ -212,6 +209,22 @@ static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real
     for (; c < cols; c += GRAM_LANES) {
         gram_sum_columns(term, 1, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
     }
+}
+
+/* A long sum is a sum of blocks, each of at most this many terms: the errors of rounding then add up over a block and
+ * over blocks, not over all terms. */
+#define GRAM_SUM_TERMS 128
+
+/* The same, of any number of terms. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t k = 0;
+    do {
+        const int64_t terms = inner - k < GRAM_SUM_TERMS ? inner - k : GRAM_SUM_TERMS;
+        gram_sum_block(term, out, ldo, a + k, lda, b + k * ldb, ldb, rows, terms, cols, add || k);
+        k += GRAM_SUM_TERMS;
+    } while (k < inner);
 }
 
 /* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
