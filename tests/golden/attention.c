@@ -297,30 +297,31 @@ static inline GRAM_ALWAYS gram_vreal gram_v_poly(gram_vreal x, const gram_real *
  * exponent, with nothing above that a shift into the exponent's place would keep. */
 #define GRAM_EXPONENT ((gram_real)1.5 * GRAM_WHOLE + GRAM_BIAS)
 
-/* The nearest whole number to a, |a| well below GRAM_WHOLE. */
-static inline GRAM_ALWAYS gram_vreal gram_v_near(gram_vreal a) {
-    return (a + GRAM_EXPONENT) - GRAM_EXPONENT;
+/* 2^n, for whole n from -GRAM_BIAS (which gives 0) to GRAM_BIAS, of n + GRAM_EXPONENT. */
+static inline GRAM_ALWAYS gram_vreal gram_v_power_at(gram_vreal shifted) {
+    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(shifted) << GRAM_MANTISSA));
 }
 
-/* 2^a, a rounded to a whole number, from -GRAM_BIAS (which gives 0) to GRAM_BIAS. */
-static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
-    return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(a + GRAM_EXPONENT) << GRAM_MANTISSA));
+/* (e^r - 1) / r for |r| <= ln 2 / 2, to 1e-8 and 2e-19. */
+#define GRAM_EXP_DEGREE 5
+static const gram_real gram_exp_poly[] = {
+    1.0f, 0.499999981f, 0.166665062f, 0.0416671362f, 0.00836906856f, 0.00138888726f};
+
+/* e^r - 1 for |r| <= ln 2 / 2, accurate relative to itself. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp_rest(gram_vreal r) {
+    return r * gram_v_poly(r, gram_exp_poly, GRAM_EXP_DEGREE);
 }
 
-/* (2^r - 1) / r on [-1/2, 1/2], to 1e-8 and 2e-19. */
-#define GRAM_EXP2_DEGREE 5
-static const gram_real gram_exp2_poly[] = {
-    0.693147188f, 0.240226498f, 0.0555035743f, 0.00961823747f, 0.00133907358f, 0.000154035172f};
+/* ln 2; ln 2 in two parts, the first with so few bits that its product with an exponent is exact; and 1 / ln 2. */
+#define GRAM_LN2 0.69314718055994531f
+#define GRAM_LN2_HIGH 0.693359375f
+#define GRAM_LN2_LOW -2.12194440e-4f
+#define GRAM_LOG2E 1.44269504f
 
-/* 2^r - 1 for r in [-1/2, 1/2], accurate relative to itself. */
-static inline GRAM_ALWAYS gram_vreal gram_v_exp2_rest(gram_vreal r) {
-    return r * gram_v_poly(r, gram_exp2_poly, GRAM_EXP2_DEGREE);
-}
-
-/* 2^a for a <= GRAM_BIAS, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
-static inline GRAM_ALWAYS gram_vreal gram_v_exp2_weight(gram_vreal a) {
-    gram_vreal x = gram_v_above(gram_v_splat(-GRAM_BIAS), a);
-    return (gram_v_exp2_rest(x - gram_v_near(x)) + 1) * gram_v_power(x);
+/* e^a for a <= 0, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
+    gram_vreal x = gram_v_above(gram_v_splat(-88), a), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
+    return (gram_v_exp_rest(x - (shifted - GRAM_EXPONENT) * GRAM_LN2) + 1) * gram_v_power_at(shifted);
 }
 
 /* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
@@ -445,21 +446,18 @@ static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gr
     return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
 }
 
-/* What sums start from where they are not added to. */
-static const gram_real gram_zeros[GRAM_TILE] = {0};
-
-/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled.
+ *     What
+ * is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
 static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
                                                   gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                                   const gram_real *b, int64_t ldb, int64_t inner, int add) {
     gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
-    const gram_real *start = add ? out : gram_zeros;
-    int64_t next = add ? ldo : 0;
     GRAM_UNROLL
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+            sum[r][v] = gram_v_splat(0);
         }
     }
     for (int64_t k = 0; k < inner; k++) {
@@ -481,7 +479,8 @@ static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, con
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+            gram_real *to = out + r * ldo + v * GRAM_LANES;
+            gram_v_store(to, add ? gram_v_load(to) + sum[r][v] : sum[r][v]);
         }
     }
 }
@@ -508,9 +507,9 @@ static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const
 }
 
 /* All columns: as many whole register tiles as there are, then the columns left. */
-static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
-                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
-                                            int64_t cols, int add) {
+static inline GRAM_ALWAYS void gram_sum_block(const enum gram_term term, gram_real *out, int64_t ldo,
+                                              const gram_real *a, int64_t lda, const gram_real *b, int64_t ldb,
+                                              int64_t rows, int64_t inner, int64_t cols, int add) {
     int64_t c = 0;
     for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
         gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
@@ -522,6 +521,22 @@ static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real
     for (; c < cols; c += GRAM_LANES) {
         gram_sum_columns(term, 1, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
     }
+}
+
+/* A long sum is a sum of blocks, each of at most this many terms: the errors of rounding then add up over a block and
+ * over blocks, not over all terms. */
+#define GRAM_SUM_TERMS 128
+
+/* The same, of any number of terms. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t k = 0;
+    do {
+        const int64_t terms = inner - k < GRAM_SUM_TERMS ? inner - k : GRAM_SUM_TERMS;
+        gram_sum_block(term, out, ldo, a + k, lda, b + k * ldb, ldb, rows, terms, cols, add || k);
+        k += GRAM_SUM_TERMS;
+    } while (k < inner);
 }
 
 /* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
@@ -587,20 +602,20 @@ static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int
     return gram_v_top(top);
 }
 
-/* A tile's row s becomes 2^(s - base); its sum is returned. */
+/* A tile's row s becomes e^(s - base); its sum is returned. */
 static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
     gram_vreal sum = gram_v_splat(0);
     for (int c = 0; c < cols; c += GRAM_LANES) {
-        gram_vreal weight = gram_v_exp2_weight(gram_v_load(row + c) - base);
+        gram_vreal weight = gram_v_exp_weight(gram_v_load(row + c) - base);
         gram_v_store(row + c, weight);
         sum = sum + weight;
     }
     return gram_v_sum(sum);
 }
 
-/* What a row has in sum and in out, width numbers wide, is multiplied by 2^by. */
+/* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
 static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
-    gram_vreal scale = gram_v_exp2_weight(gram_v_splat(by));
+    gram_vreal scale = gram_v_exp_weight(gram_v_splat(by));
     gram_real lane[GRAM_LANES];
     gram_v_store(lane, scale);
     *sum *= lane[0];
@@ -625,10 +640,11 @@ static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, con
     }
 }
 
-/* One step of the online softmax (Milakov and Gimelshein, 2018) in base 2, row by row. s holds scores times log2(e), of
- * which cols lanes are valid, and becomes the weights 2^(s - max), 0 beyond cols; sum gains theirs. Where a row's max
- * grows, what it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as
- * -inf, and while it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+/* One step of the online softmax (Milakov and Gimelshein, 2018), row by row. s holds scores, of which cols lanes are
+ * valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before anything is
+ * multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in sum and in
+ * out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so the weights
+ * and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
     if (cols == GRAM_TILE) {
@@ -649,8 +665,8 @@ static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int6
     for (int64_t r = 0; r < rows; r++) {
         gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0,
             factor[2][GRAM_LANES];
-        gram_vreal own = gram_v_exp2_weight(gram_v_splat(max[r] - base));
-        gram_vreal other = gram_v_exp2_weight(gram_v_splat(from_max[r] - base));
+        gram_vreal own = gram_v_exp_weight(gram_v_splat(max[r] - base));
+        gram_vreal other = gram_v_exp_weight(gram_v_splat(from_max[r] - base));
         gram_v_store(factor[0], own);
         gram_v_store(factor[1], other);
         for (int64_t c = 0; c < width; c += GRAM_LANES) {
@@ -772,8 +788,7 @@ static void attention_stream_O(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
         const int64_t batch = item / blocks / 1;
-        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4,
-            0.72134752f);
+        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4, 0.5f);
         gram_real max[GRAM_BLOCK], sum[GRAM_BLOCK];
         gram_fill(max, queries, 1, queries, -INFINITY);
         gram_fill(sum, queries, 1, queries, 0);
@@ -811,8 +826,7 @@ static void attention_stream_O_few(void *data, int thread)
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
         gram_real *const sum = states + queries * width + queries;
-        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4,
-            0.72134752f);
+        gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4, 0.5f);
         gram_fill(max, queries, 1, queries, -INFINITY);
         gram_fill(sum, queries, 1, queries, 0);
         gram_fill(sum0, width, queries, width, 0);

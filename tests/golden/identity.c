@@ -8,7 +8,7 @@
  *
  * Plan (batch, sizes as in the arguments):
  * identity: streamed, f32
- * step 1     work2  map of 4 x 4
+ * step 1     work2  stream of n x 4
  *            X * X:t()
  *            32 batch n flops
  * step 2     work1  map of 4 x 4
@@ -18,7 +18,7 @@
  *            X * X:t() * W * X
  *            32 batch n flops
  * bytes      32 batch n + 64
- * workspace  256 batch n + 1088 batch + the threads' blocks
+ * workspace  1088 batch + batch n + the threads' blocks
  * parameters 16
  *
  * From spec bcbbf2a97cf64ea9, by: gram emit identity.lua
@@ -44,6 +44,9 @@ typedef uint32_t gram_uint;
 
 /* The most query rows of a block. */
 #define GRAM_BLOCK 64
+
+/* The keys of a part, where the keys of few queries are shared among threads. */
+#define GRAM_PART 1024
 
 /* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
 #define GRAM_PAD 16
@@ -288,6 +291,23 @@ static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t r
     }
 }
 
+/* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
+static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+    int64_t inner) {
+    const int64_t padded = GRAM_PADDED(inner);
+    if (row == 1 && col != 1) {
+        gram_turn(to, padded, from, col, inner, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner && (row != 1 || col == 1); k++) {
+            to[r * padded + k] = col == 1 ? from[r * row + k] : from[r * row + k * col];
+        }
+        for (int64_t k = inner; k < padded; k++) {
+            to[r * padded + k] = 0;
+        }
+    }
+}
+
 /* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
 static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
                               int64_t inner, gram_real scale) {
@@ -328,21 +348,18 @@ static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gr
     return term == GRAM_TERM_SQUARE ? sum + d * d : sum + gram_v_abs(d);
 }
 
-/* What sums start from where they are not added to. */
-static const gram_real gram_zeros[GRAM_TILE] = {0};
-
-/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled. */
+/* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled.
+ *     What
+ * is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
 static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
                                                   gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                                   const gram_real *b, int64_t ldb, int64_t inner, int add) {
     gram_vreal sum[GRAM_SUM_ROWS][GRAM_SUM_VECTORS];
-    const gram_real *start = add ? out : gram_zeros;
-    int64_t next = add ? ldo : 0;
     GRAM_UNROLL
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            sum[r][v] = gram_v_load(start + r * next + v * GRAM_LANES);
+            sum[r][v] = gram_v_splat(0);
         }
     }
     for (int64_t k = 0; k < inner; k++) {
@@ -364,7 +381,8 @@ static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, con
     for (int r = 0; r < rows; r++) {
         GRAM_UNROLL
         for (int v = 0; v < vectors; v++) {
-            gram_v_store(out + r * ldo + v * GRAM_LANES, sum[r][v]);
+            gram_real *to = out + r * ldo + v * GRAM_LANES;
+            gram_v_store(to, add ? gram_v_load(to) + sum[r][v] : sum[r][v]);
         }
     }
 }
@@ -391,9 +409,9 @@ static inline GRAM_ALWAYS void gram_sum_columns(const enum gram_term term, const
 }
 
 /* All columns: as many whole register tiles as there are, then the columns left. */
-static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
-                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
-                                            int64_t cols, int add) {
+static inline GRAM_ALWAYS void gram_sum_block(const enum gram_term term, gram_real *out, int64_t ldo,
+                                              const gram_real *a, int64_t lda, const gram_real *b, int64_t ldb,
+                                              int64_t rows, int64_t inner, int64_t cols, int add) {
     int64_t c = 0;
     for (; c + GRAM_SUM_VECTORS * GRAM_LANES <= cols; c += GRAM_SUM_VECTORS * GRAM_LANES) {
         gram_sum_columns(term, GRAM_SUM_VECTORS, out + c, ldo, a, lda, b + c, ldb, rows, inner, add);
@@ -407,11 +425,50 @@ static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real
     }
 }
 
+/* A long sum is a sum of blocks, each of at most this many terms: the errors of rounding then add up over a block and
+ * over blocks, not over all terms. */
+#define GRAM_SUM_TERMS 128
+
+/* The same, of any number of terms. */
+static inline GRAM_ALWAYS void gram_sum_all(const enum gram_term term, gram_real *out, int64_t ldo, const gram_real *a,
+                                            int64_t lda, const gram_real *b, int64_t ldb, int64_t rows, int64_t inner,
+                                            int64_t cols, int add) {
+    int64_t k = 0;
+    do {
+        const int64_t terms = inner - k < GRAM_SUM_TERMS ? inner - k : GRAM_SUM_TERMS;
+        gram_sum_block(term, out, ldo, a + k, lda, b + k * ldb, ldb, rows, terms, cols, add || k);
+        k += GRAM_SUM_TERMS;
+    } while (k < inner);
+}
+
 /* out[r * ldo + c] = sum over k of a[r * lda + k] * b[k * ldb + c], added to out where add is set; cols is a multiple
  * of GRAM_PAD. */
 static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
                                  int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
     gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
+}
+
+/* to += from */
+static inline void gram_merge_sums(gram_real *to, const gram_real *from, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        to[k] += from[k];
+    }
+}
+
+/* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
+static inline void gram_load(gram_real *tile, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                             int64_t lanes) {
+    if (row == 1 && col != 1) {
+        gram_turn(tile, GRAM_TILE, from, col, lanes, rows);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes && (row != 1 || col == 1); c++) {
+            tile[r * GRAM_TILE + c] = col == 1 ? from[r * row + c] : from[r * row + c * col];
+        }
+        for (int64_t c = lanes; c < GRAM_PADDED(lanes); c++) {
+            tile[r * GRAM_TILE + c] = 0;
+        }
+    }
 }
 
 /* to[r * row + c * col] = tile[r * ld + c] for c < lanes. */
@@ -428,6 +485,15 @@ static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gra
     }
 }
 
+/* tile[r * ld + c] = value */
+static inline void gram_fill(gram_real *tile, int64_t ld, int64_t rows, int64_t lanes, gram_real value) {
+    for (int64_t r = 0; r < rows; r++, tile += ld) {
+        for (int64_t c = 0; c < lanes; c++) {
+            tile[c] = value;
+        }
+    }
+}
+
 /* What the phases share. */
 typedef struct identity_job {
     const identity_args *args;
@@ -437,29 +503,15 @@ typedef struct identity_job {
     gram_tensor work1;
     gram_tensor work2;
     gram_tensor X_turned;
-    gram_tensor X_panels;
     gram_tensor work2_panels;
     gram_tensor work1_panels;
+    gram_tensor stream_work2_states;
     gram_real *scratch;
     int64_t scratch_size;
     int64_t batch;
     int64_t n;
     int threads;
 } identity_job;
-
-/* X in panels of 64 rows, transposed, so that a row of a panel is a vector. */
-static void identity_pack_X_panels(void *data, int thread)
-{
-    const identity_job *job = data;
-    const int64_t tiles = gram_parts(4, GRAM_TILE), items = job->batch * tiles;
-    for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 4 - lane);
-        const int64_t batch = item / tiles / 1;
-        const gram_real *from = gram_at(&job->X, batch, 0);
-        gram_real *to = gram_at(&job->X_panels, batch, 0);
-        gram_panel(to + lane * job->n, from + lane * job->X.row, job->X.row, job->X.col, lanes, job->n);
-    }
-}
 
 /* work2 in panels of 64 rows, transposed, so that a row of a panel is a vector. */
 static void identity_pack_work2_panels(void *data, int thread)
@@ -489,26 +541,62 @@ static void identity_pack_work1_panels(void *data, int thread)
     }
 }
 
-/* work2 = X * X:t() */
-static void identity_map_work2(void *data, int thread)
+/* What follows the sums of a block of queries. */
+static void identity_stream_work2_finish(const identity_job *job, int64_t batch, int64_t query, int64_t queries,
+    gram_real *sum0)
+{
+    const int64_t width = GRAM_PADDED(4);
+    {
+        gram_store(gram_at(&job->work2, batch, 0) + query * job->work2.col, job->work2.col, job->work2.row, sum0,
+            width, queries, 4);
+    }
+}
+
+/* work2 = X * X:t()
+ * Summed over n, a tile at a time.
+ * What belongs to keys is read once and where it lies; many keys are cut into parts, each with a state of its own. */
+static void identity_stream_work2_few(void *data, int thread)
 {
     const identity_job *job = data;
-    const int64_t blocks = gram_parts(4, GRAM_BLOCK), items = job->batch * blocks;
+    const int64_t query = 0, queries = 4, width = GRAM_PADDED(4);
+    const int64_t size = queries * (width), parts = gram_most(gram_parts(job->n, GRAM_PART), 1),
+        items = job->batch * parts;
     gram_real *const scratch = job->scratch + thread * job->scratch_size;
-    gram_real *const block0 = scratch;
-    gram_real *const t0 = block0 + GRAM_BLOCK * job->n;
+    gram_real *const rows0 = scratch;
+    gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(4);
     for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, 4 - query);
-        const int64_t batch = item / blocks / 1;
-        gram_block(block0, gram_at(&job->X_turned, batch, 0) + query * job->X_turned.col, job->X_turned.col,
-            job->X_turned.row, queries, job->n, 1);
-        for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
-            const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
-            const gram_real *const panel0 = gram_at(&job->X_panels, batch, 0) + lane * job->n;
-            gram_tile_mul(t0, GRAM_TILE, block0, job->n, panel0, GRAM_TILE, queries, job->n, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->work2, batch, 0) + query * job->work2.col + lane * job->work2.row, job->work2.col,
-                job->work2.row, t0, GRAM_TILE, queries, lanes);
+        const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
+        const int64_t batch = item / parts / 1;
+        gram_real *const states = job->stream_work2_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const sum0 = states;
+        gram_fill(sum0, width, queries, width, 0);
+        for (int64_t lane = begin; lane < end; lane += GRAM_TILE) {
+            const int64_t lanes = gram_least(GRAM_TILE, end - lane);
+            gram_rows(rows0, gram_at(&job->X, batch, 0) + lane * job->X.col, job->X.col, job->X.row, lanes, 4);
+            gram_load(t0, gram_at(&job->X_turned, batch, 0) + query * job->X_turned.col + lane * job->X_turned.row,
+                job->X_turned.col, job->X_turned.row, queries, lanes);
+            gram_tile_mul(sum0, width, t0, GRAM_TILE, rows0, GRAM_PADDED(4), queries, lanes, GRAM_PADDED(4), 1);
         }
+        if (parts == 1) {
+            identity_stream_work2_finish(job, batch, query, queries, sum0);
+        }
+    }
+}
+
+/* Puts the parts' states together, in their order. */
+static void identity_stream_work2_merge(void *data, int thread)
+{
+    const identity_job *job = data;
+    const int64_t query = 0, queries = 4, width = GRAM_PADDED(4);
+    const int64_t size = queries * (width), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 1;
+    for (int64_t item = thread; item < items; item += job->threads) {
+        const int64_t batch = item / 1;
+        gram_real *const states = job->stream_work2_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        for (int64_t part = 1; part < parts; part++) {
+            gram_merge_sums(states, states + part * 1 * size, size);
+        }
+        gram_real *const sum0 = states;
+        identity_stream_work2_finish(job, batch, query, queries, sum0);
     }
 }
 
@@ -580,12 +668,12 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
     job->work1 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
     job->work2 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
     job->X_turned = gram_turned(job->X);
-    job->X_panels = (gram_tensor){gram_carve(workspace, &used, job->batch * 64 * job->n), 64 * job->n, 64 * job->n, 1,
-        job->n};
     job->work2_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
     job->work1_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
+    job->stream_work2_states.data = gram_carve(workspace, &used, (job->n > GRAM_PART ? job->batch * gram_parts(job->n,
+        GRAM_PART) : threads) * (4 * (GRAM_PADDED(4))) + GRAM_BLOCK);
     job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * job->n + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = gram_most(job->scratch_size, GRAM_TILE * GRAM_PADDED(4) + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
@@ -596,8 +684,10 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
 /* One phase after the other. */
 static void identity_phases(identity_job *job, const gram_team *team)
 {
-    gram_run(team, identity_pack_X_panels, job);
-    gram_run(team, identity_map_work2, job);
+    gram_run(team, identity_stream_work2_few, job);
+    if (job->n > GRAM_PART) {
+        gram_run(team, identity_stream_work2_merge, job);
+    }
     gram_run(team, identity_pack_work2_panels, job);
     gram_run(team, identity_map_work1, job);
     gram_run(team, identity_pack_work1_panels, job);

@@ -8,7 +8,7 @@
  *
  * Plan (batch, sizes as in the arguments):
  * identity: streamed, f32
- * step 1     work2  map of 4 x 4
+ * step 1     work2  stream of n x 4
  *            X * X:t()
  *            32 batch n flops
  * step 2     work1  map of 4 x 4
@@ -18,7 +18,7 @@
  *            X * X:t() * W * X
  *            32 batch n flops
  * bytes      32 batch n + 64
- * workspace  256 batch n + 1088 batch + the threads' blocks
+ * workspace  1088 batch + batch n + the threads' blocks
  * parameters 16
  *
  * From spec bcbbf2a97cf64ea9, by: gram emit identity.lua

@@ -26,7 +26,7 @@
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
  *            at most 64 queries: keys are read where they lie, in parts of 1,024
- *            at most 40 batch n^2 flops
+ *            at most 38 batch n^2 flops
  * step 5     Y  map of 6 x n
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
  *            78 batch n flops
