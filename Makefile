@@ -4,6 +4,7 @@
 # make test        the tests, a few minutes
 # make test-all    every spec under every compiler and sanitizer
 # make demo        a trained layer and a real sentence through gram
+# make train       kernels learn the paper's arithmetic, and a kernel that another one made
 # make bench       gram and its peers, side by side
 # make install     PREFIX=/usr/local DESTDIR=
 # make clean format tidy
@@ -173,6 +174,9 @@ golden: $B/gram
 demo: $B/gram
 	@PYTHON="$(PYTHON)" sh tests/demo.sh $(SENTENCE)
 
+train: python
+	@cd tests/training && for script in arithmetic fit; do PYTHONPATH=$(abspath $B/python) $(PYTHON) $$script.py || exit 1; done
+
 # The peers are installed once, into $B/peers. BENCH="--rows decode,linear --threads 1" measures a part of the table.
 BENCH = --threads 1,2
 bench: all python
@@ -219,4 +223,4 @@ format:
 tidy:
 	@printf '%s\n' $(COMMAND) $(LIBRARY) | xargs -P "$$(nproc)" -I FILE clang-tidy --quiet FILE -- $(CFLAGS)
 
-.PHONY: lua python shared install-lua all check test test-all demo bench install deps clean format tidy
+.PHONY: lua python shared install-lua all check test test-all demo train bench install deps clean format tidy

@@ -1,0 +1,23 @@
+#!/bin/sh
+# The scripts in tests/training, whole: each learns its data in seconds and ends with status 0, or it failed. GRAM_TEST=all
+# takes three random starts each.
+cd "$(dirname "$0")/.." || exit 1
+build=${B:-build}
+export PYTHONPATH="$build/python" LUA_CPATH="$build/?.so"
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
+passed=0 failed=0
+[ "$GRAM_TEST" = all ] && seeds='0 1 2' || seeds=0
+for seed in $seeds; do
+    for script in "${PYTHON:-python3} tests/training/arithmetic.py" "${LUA:-lua5.4} tests/training/arithmetic.lua" \
+        "${PYTHON:-python3} tests/training/fit.py"; do
+        if timeout 300 $script $seed >"$out" 2>&1; then
+            passed=$((passed + 1))
+        else
+            echo "$script $seed: exit status $?" && cat "$out"
+            failed=$((failed + 1))
+        fi
+    done
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
