@@ -82,10 +82,13 @@ static void moved(gram_ctx *ctx, row *r, int k, double step, double *to)
     memcpy(r->at[k], start, sizeof start);
 }
 
+/* Away from 0, where a quotient that is rounded jumps more often than the steps of the differences could tell. */
 static void draw(row *r, int i)
 {
     for (int k = 0; k < r->n; k++)
-        r->at[k][i] = 1.5 * gram_random_normal(&r->random);
+        do
+            r->at[k][i] = 1.5 * gram_random_normal(&r->random);
+        while (fabs(r->at[k][i]) < 0.25);
 }
 
 /* The slopes by operand k from differences of two steps; how many points had to be drawn again. */

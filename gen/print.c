@@ -561,7 +561,7 @@ static void give_tiles(printer *p)
 {
     for (int k = 0; k < p->program->n; k++) {
         const gram_instr *instr = &p->program->instr[k];
-        bool needs = instr->rate == GRAM_RATE_PAIR && !is_given(instr) && is_array(p, k);
+        bool needs = instr->rate == GRAM_RATE_PAIR && !is_given(instr) && instr->kind != GRAM_I_SCATTER && is_array(p, k);
         p->tile[k] = needs ? p->lines.tiles++ : -1;
     }
 }
@@ -601,7 +601,7 @@ static gram_lines print(printer p)
         put_mask(&p);
     if (result->kind == GRAM_I_SUM_OF)
         p.lines.sum = result->index;
-    else
+    else if (result->kind != GRAM_I_SCATTER)
         p.lines.root = array_name(&p, p.root);
     p.lines.kept = p.mask >= 0 ? array_name(&p, p.mask) : NULL;
     return p.lines;

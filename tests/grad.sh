@@ -1,0 +1,49 @@
+#!/bin/sh
+# First derivatives: of every row of the operations' table, and of every spec, against differences and the reference in double
+# (gram check says how); and the C of each, which every compiler below takes without a warning. The derivatives run
+# through TinyCC and, where GRAM_TEST=all, the emitted C; second derivatives are in grad.c. A sum over third tokens has no
+# reverse mode: there an error is what is tested.
+cd "$(dirname "$0")/.." || exit 1
+strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
+results=$(mktemp -d) || exit 1
+trap 'rm -rf "$results"' EXIT
+
+# A job: a name for its result, a spec, --grad or --jvp, and "check" or "compile".
+cat >"$results/job" <<'EOF'
+name=$1 spec=$2 by=$3 kind=$4
+compile() {
+    mkdir "$RESULTS/$name" && build/gram emit "$spec" "$by" -o "$RESULTS/$name" || return
+    for cc in "gcc -O0" "clang -O0" "gcc -O1 -march=native" tcc; do
+        $cc $STRICT -c "$RESULTS/$name"/*.c -o "$RESULTS/$name/kernel.o" || return
+    done
+}
+check() {
+    timeout 300 build/gram check "$spec" "$by" --jit "${GRAM_TEST:-tcc}"
+}
+$kind >"$RESULTS/$name.out" 2>&1
+status=$?
+if [ "$spec $by" = "specs/triangle.lua --grad" ]; then
+    grep -q '^specs/triangle.lua:[0-9]*: error: .* has no gradient$' "$RESULTS/$name.out"
+    status=$?
+fi
+[ $status -eq 0 ] || { echo "$kind $spec $by: exit status $status"; sed 's/^/    /' "$RESULTS/$name.out"; }
+echo $status >"$RESULTS/$name.status"
+EOF
+
+n=0
+for spec in specs/*.lua; do
+    n=$((n + 1))
+    echo "$n-grad $spec --grad check"
+    echo "$n-text $spec --grad compile"
+    if [ "$GRAM_TEST" = all ] || [ $((n % 4)) -eq 0 ]; then
+        echo "$n-jvp $spec --jvp check"
+        echo "$n-jvp-text $spec --jvp compile"
+    fi
+done | RESULTS=$results STRICT=$strict xargs -P "$(nproc)" -L 1 sh "$results/job"
+build/gram check --grad >"$results/ops.out" 2>&1
+echo $? >"$results/ops.status"
+[ "$(cat "$results/ops.status")" -eq 0 ] || cat "$results/ops.out"
+passed=$(cat "$results"/*.status | grep -cx 0)
+total=$(ls "$results" | grep -c '\.status$')
+echo "$passed passed, $((total - passed)) failed"
+[ "$passed" -eq "$total" ]
