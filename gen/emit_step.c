@@ -230,35 +230,29 @@ static const char *add_whole(emitter *e, const gram_step *step)
 {
     static const struct {
         gram_op op;
-        const char *call, *room; /* r, c: the sizes of the operand */
+        const char *room; /* in doubles, of an operand of r rows and c columns */
     } calls[] = {
-        {GRAM_OP_INVERSE,
-         "gram_whole_inverse(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
-         "2 * %s * %s"},
-        {GRAM_OP_EXPM, "gram_whole_expm(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, scratch)",
-         "3 * %s * %s"},
-        {GRAM_OP_CUMSUM,
-         "gram_whole_cumsum(to, job->%s.row, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, scratch)", "%s"},
-        {GRAM_OP_THRESHOLD, NULL, NULL},
+        {GRAM_OP_INVERSE, "2 * %s * %s"}, {GRAM_OP_EXPM, "3 * %s * %s"},      {GRAM_OP_CUMSUM, "%s"},
+        {GRAM_OP_TOP, "%s"},              {GRAM_OP_LOG2_CEIL, "GRAM_SHIFTS"}, {GRAM_OP_THRESHOLD, NULL},
     };
     const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
-    const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "", *call = NULL;
+    const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "";
     const gram_node *node = step->what;
     for (size_t k = 0; k < sizeof calls / sizeof *calls; k++)
-        if (calls[k].op == node->op && calls[k].call) {
-            call = gram_format(e->ctx, calls[k].call, out->name, out->name, in->name, in->name, rows, cols);
+        if (calls[k].op == node->op && calls[k].room) {
             room = gram_format(e->ctx, calls[k].room, rows, cols);
             room = gram_format(e->ctx, "GRAM_PADDED((int64_t)(sizeof(double) / sizeof(gram_real)) * %s)", room);
         }
     gram_template_set_flag(e->L, "threshold", 0);
     if (node->op == GRAM_OP_THRESHOLD) {
-        call = gram_format(e->ctx,
-                           "gram_whole_threshold(to, job->%s.col, from, job->%s.row, job->%s.col, %s, %s, %s_%s_f)",
-                           out->name, in->name, in->name, rows, cols, e->spec->name, step->name);
         set(e, "threshold", node->fn);
         set(e, "threshold_of_v", gram_format(e->ctx, "gram_v_%s(v)", node->fn));
     }
-    set(e, "call", call);
+    set(e, "operation", gram_ops[node->op].name);
+    set(e, "in_", in->name);
+    set(e, "rows", rows);
+    set(e, "cols", cols);
+    set(e, "most", dim(e, node->dim));
     set(e, "room", room);
     set(e, "to", gram_print_at(e->ctx, step, out, ""));
     set(e, "from", gram_print_at(e->ctx, step, in, ""));

@@ -191,7 +191,7 @@ static gram_node attributes_of(gram_op op, const gram_node *like)
     draft.batched = like->batched;
     if (op == GRAM_OP_NUMBER)
         draft.number = like->number;
-    if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS)
+    if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS || op == GRAM_OP_TOP)
         draft.dim = like->dim;
     if (op == GRAM_OP_HEAD_AT)
         draft.index = like->index;

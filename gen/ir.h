@@ -66,6 +66,8 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(SOFTMAX, "softmax")     /* down each column; zeros where nothing is left or all is -inf               */ \
     MOP(LOGSUMEXP, "logsumexp") /* down each column to 1 x c; -inf likewise                                   */ \
     MOP(THRESHOLD, "threshold") /* A, and node.fn names f: t per column (1 x c) so that sum f(a - t) = 1      */ \
+    MOP(LOG2_CEIL, "log2_ceil") /* down each column to 1 x c: ceil(log2 of the sum of 2^a), exact for integers a  */ \
+    MOP(TOP, "top")             /* 1 where an entry is among its column's node.dim largest, ties to the lower row */ \
     MOP(CUMSUM, "cumsum")       /* along the columns: entry (i, j) is the sum of A's (i, 0..j)                */ \
     MOP(INVERSE, "inverse")     /* of a square A of number size                                               */ \
     MOP(EXPM, "expm")           /* the matrix exponential, likewise                                           */ \
@@ -145,7 +147,7 @@ struct gram_node {
     gram_node **args;
     gram_node *keep; /* predicate, or NULL: nothing dropped */
     double number;   /* NUMBER */
-    gram_dim dim;    /* SIZE: the value; ROWS: the first row */
+    gram_dim dim;    /* SIZE: the value; ROWS: the first row; TOP: how many */
     int index;       /* HEAD_AT */
     const char *fn;  /* THRESHOLD */
     const gram_input *input;

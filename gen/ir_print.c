@@ -253,7 +253,7 @@ static void print_attributes(gram_ctx *ctx, const gram_node *node, gram_text *ou
         gram_put(out, " %s", node->input->name);
     if (node->op == GRAM_OP_NUMBER)
         gram_put(out, " %.17g", node->number);
-    if (node->op == GRAM_OP_SIZE || node->op == GRAM_OP_ROWS)
+    if (node->op == GRAM_OP_SIZE || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_TOP)
         gram_put(out, " %s", gram_dim_text(ctx, node->dim));
     if (node->op == GRAM_OP_HEAD_AT)
         gram_put(out, " %d", node->index);

@@ -538,18 +538,23 @@ static bool is_parts(const gram_node *node)
            node->op == GRAM_OP_CONCAT_HEADS;
 }
 
-bool gram_is_whole(const gram_node *node)
+/* Does it look at every entry of a column, so that one that does not count must be -inf to it? */
+static bool takes_all(const gram_node *node)
 {
-    return node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM || node->op == GRAM_OP_CUMSUM ||
-           node->op == GRAM_OP_THRESHOLD;
+    return node->op == GRAM_OP_THRESHOLD || node->op == GRAM_OP_LOG2_CEIL || node->op == GRAM_OP_TOP;
 }
 
-/* A step for what is done to a whole matrix at once. A threshold's dropped entries are -inf to it. */
+bool gram_is_whole(const gram_node *node)
+{
+    return node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM || node->op == GRAM_OP_CUMSUM || takes_all(node);
+}
+
+/* A step for what is done to a whole matrix at once. */
 static void whole_into(gram_planner *p, gram_node *node, int buffer)
 {
     gram_ctx *ctx = p->ctx;
     gram_node *a = node->args[0];
-    if (node->op == GRAM_OP_THRESHOLD && a->keep)
+    if (takes_all(node) && a->keep)
         a = gram_node_ternary(ctx, node->loc, GRAM_OP_WHERE, a->keep, (gram_node *)value_of(a),
                               gram_node_number(ctx, node->loc, GRAM_REAL, -INFINITY));
     gram_step *step = new_step(p, "whole", node);

@@ -29,6 +29,21 @@ typedef struct gram_work {
     double *scratch; /* as many squares of the result's size as the rule asks for */
 } gram_work;
 
+static inline double gram_entry(const gram_operand *a, int64_t i, int64_t j)
+{
+    return a->data[i * a->row + j * a->col];
+}
+
+static inline bool gram_kept(const gram_operand *a, int64_t i, int64_t j)
+{
+    return !a->keep || a->keep[i * a->keep_row + j * a->keep_col] != 0;
+}
+
+static inline double *gram_column(const gram_operand *a, int64_t j)
+{
+    return a->data + j * a->col;
+}
+
 typedef enum gram_heads_rule {
     GRAM_SAME_HEAD, /* head h uses its operands' head h, or its group's */
     GRAM_ALL_HEADS, /* all heads of the one operand */
@@ -56,6 +71,17 @@ static inline int64_t gram_size_of(const gram_spec *spec, const int64_t *sizes, 
 /* gram_reference for one item, inside the OVER that makes column `loop`. */
 void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t loop, const int64_t *sizes,
                          const gram_view *inputs, const gram_view *outputs);
+
+/* f of one number, by its name in ops.def. */
+double gram_reference_call(const char *fn, double a);
+
+/* reference_columns.c: the operations down each column. */
+void gram_reference_maximum(gram_work *work);
+void gram_reference_softmax(gram_work *work);
+void gram_reference_logsumexp(gram_work *work);
+void gram_reference_threshold(gram_work *work);
+void gram_reference_log2_ceil(gram_work *work);
+void gram_reference_top(gram_work *work);
 
 extern const gram_rule gram_rules[GRAM_OP_COUNT];
 

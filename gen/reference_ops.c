@@ -1,39 +1,15 @@
 /* The operations of the reference in double precision: plain loops over dense matrices, held column by column.
  *
  * Read `gram_rules` at the end first: a row per operation. A dropped entry adds nothing to any sum or maximum, whatever
- * it meets, so what sums asks kept() before it looks at a value. */
+ * it meets, so what sums asks gram_kept() before it looks at a value. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../runtime/doubles.h"
 #include "reference.h"
 
-static double entry(const gram_operand *a, int64_t i, int64_t j)
-{
-    return a->data[i * a->row + j * a->col];
-}
-
-static bool kept(const gram_operand *a, int64_t i, int64_t j)
-{
-    return !a->keep || a->keep[i * a->keep_row + j * a->keep_col] != 0;
-}
-
-static double *column(const gram_operand *a, int64_t j)
-{
-    return a->data + j * a->col;
-}
-
 /* Scalar operations: out[i] from a, b, c at steps of 0 or 1; the ones an operation does not have repeat the first. */
-
-static inline double gram_d_min(double a, double b)
-{
-    return isnan(a) || a < b ? a : b;
-}
-
-static inline double gram_d_max(double a, double b)
-{
-    return isnan(a) || a > b ? a : b;
-}
 
 typedef void scalar_loop(int64_t n, const double *const x[3], const int64_t step[3], double *out);
 
@@ -64,13 +40,12 @@ static void elementwise(gram_work *work)
     for (int64_t j = 0; j < out->cols; j++) {
         const double *columns[3];
         for (int k = 0; k < 3; k++)
-            columns[k] = column(&x[k < work->nx ? k : 0], j);
-        scalar_loops[work->node->op](out->rows, columns, step, column(out, j));
+            columns[k] = gram_column(&x[k < work->nx ? k : 0], j);
+        scalar_loops[work->node->op](out->rows, columns, step, gram_column(out, j));
     }
 }
 
-/* f of one number, by its name in ops.def. */
-static double call(const char *fn, double a)
+double gram_reference_call(const char *fn, double a)
 {
     const double *const x[3] = {&a, &a, &a};
     const int64_t step[3] = {0};
@@ -87,7 +62,7 @@ static void fill(gram_work *work, double start, double by_row, double by_col)
 {
     for (int64_t j = 0; j < work->out.cols; j++)
         for (int64_t i = 0; i < work->out.rows; i++)
-            column(&work->out, j)[i] = start + by_row * (double)i + by_col * (double)j;
+            gram_column(&work->out, j)[i] = start + by_row * (double)i + by_col * (double)j;
 }
 
 static void input(gram_work *work)
@@ -95,7 +70,7 @@ static void input(gram_work *work)
     const gram_view *view = &work->inputs[work->node->input->index];
     for (int64_t j = 0; j < work->out.cols; j++)
         for (int64_t i = 0; i < work->out.rows; i++)
-            column(&work->out, j)[i] =
+            gram_column(&work->out, j)[i] =
                 view->data[work->item * view->batch + work->head * view->head + i * view->row + j * view->col];
 }
 
@@ -143,7 +118,7 @@ static void over(gram_work *work)
     for (int64_t j = 0; all && j < work->out.cols; j++) {
         gram_reference_loop(work->ctx, &spec, work->item, j, work->sizes, work->inputs, &view);
         int head = output.node->heads > 0 ? work->head * heads / (work->node->heads > 0 ? work->node->heads : 1) : 0;
-        memcpy(column(&work->out, j), all + head * rows, (size_t)rows * sizeof *all);
+        memcpy(gram_column(&work->out, j), all + head * rows, (size_t)rows * sizeof *all);
     }
     free(all);
 }
@@ -156,7 +131,7 @@ static void batch_index(gram_work *work)
 static void identity(gram_work *work)
 {
     for (int64_t i = 0; i < work->out.rows; i++)
-        column(&work->out, i)[i] = 1;
+        gram_column(&work->out, i)[i] = 1;
 }
 
 /* Rearrangements. */
@@ -166,7 +141,7 @@ static void copy_rows(gram_work *work, int64_t from)
 {
     for (int64_t j = 0; j < work->out.cols; j++)
         for (int64_t i = 0; i < work->out.rows; i++)
-            column(&work->out, j)[i] = entry(work->x, i + from, j);
+            gram_column(&work->out, j)[i] = gram_entry(work->x, i + from, j);
 }
 
 static void copy(gram_work *work)
@@ -197,12 +172,12 @@ static void gather(gram_work *work)
         return;
     for (int64_t j = 0; j < work->out.cols; j++)
         for (int64_t i = 0; i < work->out.rows; i++) {
-            int64_t p = clamp(entry(b, i, j), a->rows), q = clamp(entry(c, i, j), a->cols);
-            column(&work->out, j)[i] = kept(a, p, q) ? entry(a, p, q) : 0;
+            int64_t p = clamp(gram_entry(b, i, j), a->rows), q = clamp(gram_entry(c, i, j), a->cols);
+            gram_column(&work->out, j)[i] = gram_kept(a, p, q) ? gram_entry(a, p, q) : 0;
         }
 }
 
-static int64_t greater(int64_t a, int64_t b)
+static int64_t longer(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
@@ -211,14 +186,14 @@ static int64_t greater(int64_t a, int64_t b)
 static void scatter(gram_work *work)
 {
     const gram_operand *a = work->x, *b = work->x + 1, *c = work->x + 2;
-    int64_t rows = greater(a->rows, greater(b->rows, c->rows)), cols = greater(a->cols, greater(b->cols, c->cols));
+    int64_t rows = longer(a->rows, longer(b->rows, c->rows)), cols = longer(a->cols, longer(b->cols, c->cols));
     bool none = !a->rows || !a->cols || !b->rows || !b->cols || !c->rows || !c->cols;
     if (none || work->out.rows == 0 || work->out.cols == 0)
         return;
     for (int64_t j = 0; j < cols; j++)
         for (int64_t i = 0; i < rows; i++) {
-            int64_t p = clamp(entry(b, i, j), work->out.rows), q = clamp(entry(c, i, j), work->out.cols);
-            column(&work->out, q)[p] += kept(a, i, j) ? entry(a, i, j) : 0;
+            int64_t p = clamp(gram_entry(b, i, j), work->out.rows), q = clamp(gram_entry(c, i, j), work->out.cols);
+            gram_column(&work->out, q)[p] += gram_kept(a, i, j) ? gram_entry(a, i, j) : 0;
         }
 }
 
@@ -226,20 +201,20 @@ static void transpose(gram_work *work)
 {
     for (int64_t j = 0; j < work->out.cols; j++)
         for (int64_t i = 0; i < work->out.rows; i++)
-            column(&work->out, j)[i] = entry(work->x, j, i);
+            gram_column(&work->out, j)[i] = gram_entry(work->x, j, i);
 }
 
 static void diag(gram_work *work)
 {
     for (int64_t i = 0; i < work->out.rows; i++)
-        column(&work->out, i)[i] = kept(work->x, i, 0) ? entry(work->x, i, 0) : 0;
+        gram_column(&work->out, i)[i] = gram_kept(work->x, i, 0) ? gram_entry(work->x, i, 0) : 0;
 }
 
 static void put(gram_work *work, const gram_operand *a, int64_t from_row, int64_t from_col)
 {
     for (int64_t j = 0; j < a->cols; j++)
         for (int64_t i = 0; i < a->rows; i++)
-            column(&work->out, from_col + j)[from_row + i] = entry(a, i, j);
+            gram_column(&work->out, from_col + j)[from_row + i] = gram_entry(a, i, j);
 }
 
 static void hcat(gram_work *work)
@@ -267,11 +242,11 @@ static void concat_heads(gram_work *work)
 /* to[i] += a(i, p) * factor */
 static void add_multiple(double *restrict to, const gram_operand *a, int64_t p, double factor)
 {
-    const double *restrict from = column(a, p);
+    const double *restrict from = gram_column(a, p);
     for (int64_t i = 0; i < a->rows && !a->keep; i++)
         to[i] += from[i] * factor;
     for (int64_t i = 0; i < a->rows && a->keep; i++)
-        to[i] += kept(a, i, p) ? from[i] * factor : 0;
+        to[i] += gram_kept(a, i, p) ? from[i] * factor : 0;
 }
 
 /* out (r x c) = a (r x k) b (k x c), some columns of a at a time, which stay in the cache for all columns of b */
@@ -282,8 +257,8 @@ static void matmul(gram_work *work)
     for (int64_t first = 0; first < b->rows; first += block)
         for (int64_t j = 0; j < b->cols; j++)
             for (int64_t p = first; p < b->rows && p < first + block; p++)
-                if (kept(b, p, j))
-                    add_multiple(column(&work->out, j), a, p, entry(b, p, j));
+                if (gram_kept(b, p, j))
+                    add_multiple(gram_column(&work->out, j), a, p, gram_entry(b, p, j));
 }
 
 static double square(double a)
@@ -298,8 +273,8 @@ static void distance(gram_work *work, double (*f)(double))
     for (int64_t j = 0; j < b->cols; j++)
         for (int64_t i = 0; i < a->cols; i++)
             for (int64_t p = 0; p < a->rows; p++)
-                if (kept(a, p, i) && kept(b, p, j))
-                    column(&work->out, j)[i] += f(entry(a, p, i) - entry(b, p, j));
+                if (gram_kept(a, p, i) && gram_kept(b, p, j))
+                    gram_column(&work->out, j)[i] += f(gram_entry(a, p, i) - gram_entry(b, p, j));
 }
 
 static void sqdist(gram_work *work)
@@ -317,8 +292,8 @@ static void sum(gram_work *work)
     const gram_operand *a = work->x;
     for (int64_t j = 0; j < a->cols; j++)
         for (int64_t i = 0; i < a->rows; i++)
-            if (kept(a, i, j))
-                column(&work->out, j)[0] += entry(a, i, j);
+            if (gram_kept(a, i, j))
+                gram_column(&work->out, j)[0] += gram_entry(a, i, j);
 }
 
 static void sum_heads(gram_work *work)
@@ -326,8 +301,8 @@ static void sum_heads(gram_work *work)
     for (int h = 0; h < work->nx; h++)
         for (int64_t j = 0; j < work->out.cols; j++)
             for (int64_t i = 0; i < work->out.rows; i++)
-                if (kept(&work->x[h], i, j))
-                    column(&work->out, j)[i] += entry(&work->x[h], i, j);
+                if (gram_kept(&work->x[h], i, j))
+                    gram_column(&work->out, j)[i] += gram_entry(&work->x[h], i, j);
 }
 
 static void cumsum(gram_work *work)
@@ -335,83 +310,8 @@ static void cumsum(gram_work *work)
     const gram_operand *a = work->x;
     for (int64_t j = 0; j < a->cols; j++)
         for (int64_t i = 0; i < a->rows; i++)
-            column(&work->out, j)[i] =
-                (j > 0 ? column(&work->out, j - 1)[i] : 0) + (kept(a, i, j) ? entry(a, i, j) : 0);
-}
-
-/* Down each column. */
-
-static double column_max(const gram_operand *a, int64_t j)
-{
-    double max = -INFINITY;
-    for (int64_t i = 0; i < a->rows; i++)
-        if (kept(a, i, j))
-            max = gram_d_max(entry(a, i, j), max);
-    return max;
-}
-
-static double column_sum_exp(const gram_operand *a, int64_t j, double max)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < a->rows; i++)
-        if (kept(a, i, j))
-            sum += exp(entry(a, i, j) - max);
-    return sum;
-}
-
-static void maximum(gram_work *work)
-{
-    for (int64_t j = 0; j < work->out.cols; j++)
-        column(&work->out, j)[0] = column_max(work->x, j);
-}
-
-static void softmax(gram_work *work)
-{
-    const gram_operand *a = work->x;
-    for (int64_t j = 0; j < a->cols; j++) {
-        double max = column_max(a, j), sum = column_sum_exp(a, j, max);
-        for (int64_t i = 0; i < a->rows && max != -INFINITY; i++)
-            if (kept(a, i, j))
-                column(&work->out, j)[i] = exp(entry(a, i, j) - max) / sum;
-    }
-}
-
-static void logsumexp(gram_work *work)
-{
-    for (int64_t j = 0; j < work->out.cols; j++) {
-        double max = column_max(work->x, j);
-        column(&work->out, j)[0] = isinf(max) ? max : max + log(column_sum_exp(work->x, j, max));
-    }
-}
-
-static double column_sum_of(const gram_operand *a, int64_t j, const char *fn, double t)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < a->rows; i++)
-        if (kept(a, i, j))
-            sum += call(fn, entry(a, i, j) - t);
-    return sum;
-}
-
-/* The t at which f(a - t) of a growing f sums to 1, by halving an interval around it; 0 where nothing is left. */
-static double threshold_of(const gram_operand *a, int64_t j, const char *fn)
-{
-    double max = column_max(a, j), low = max - 1, high = max;
-    if (!isfinite(max))
-        return max == -INFINITY ? 0 : NAN;
-    for (double step = 1; column_sum_of(a, j, fn, low) < 1 && isfinite(low); step *= 2)
-        low -= step;
-    for (double step = 1; column_sum_of(a, j, fn, high) > 1 && isfinite(high); step *= 2)
-        high += step;
-    for (double middle = low / 2 + high / 2; middle > low && middle < high; middle = low / 2 + high / 2)
-        *(column_sum_of(a, j, fn, middle) > 1 ? &low : &high) = middle;
-    return high;
-}
-
-static void threshold(gram_work *work)
-{
-    for (int64_t j = 0; j < work->out.cols; j++)
-        column(&work->out, j)[0] = threshold_of(work->x, j, work->node->fn);
+            gram_column(&work->out, j)[i] =
+                (j > 0 ? gram_column(&work->out, j - 1)[i] : 0) + (gram_kept(a, i, j) ? gram_entry(a, i, j) : 0);
 }
 
 /* Small square matrices, n x n, column by column. */
@@ -420,7 +320,7 @@ static void load_square(const gram_operand *a, double *to)
 {
     for (int64_t j = 0; j < a->cols; j++)
         for (int64_t i = 0; i < a->rows; i++)
-            to[i + j * a->rows] = kept(a, i, j) ? entry(a, i, j) : 0;
+            to[i + j * a->rows] = gram_kept(a, i, j) ? gram_entry(a, i, j) : 0;
 }
 
 static void swap_rows(double *m, int64_t n, int64_t p, int64_t q)
@@ -528,10 +428,12 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_SQDIST] = {.compute = sqdist, .keeps = true},
     [GRAM_OP_DIST1] = {.compute = dist1, .keeps = true},
     [GRAM_OP_SUM] = {.compute = sum, .keeps = true},
-    [GRAM_OP_MAXIMUM] = {.compute = maximum, .keeps = true},
-    [GRAM_OP_SOFTMAX] = {.compute = softmax, .keeps = true},
-    [GRAM_OP_LOGSUMEXP] = {.compute = logsumexp, .keeps = true},
-    [GRAM_OP_THRESHOLD] = {.compute = threshold, .keeps = true},
+    [GRAM_OP_MAXIMUM] = {.compute = gram_reference_maximum, .keeps = true},
+    [GRAM_OP_SOFTMAX] = {.compute = gram_reference_softmax, .keeps = true},
+    [GRAM_OP_LOGSUMEXP] = {.compute = gram_reference_logsumexp, .keeps = true},
+    [GRAM_OP_THRESHOLD] = {.compute = gram_reference_threshold, .keeps = true},
+    [GRAM_OP_LOG2_CEIL] = {.compute = gram_reference_log2_ceil, .keeps = true},
+    [GRAM_OP_TOP] = {.compute = gram_reference_top, .keeps = true},
     [GRAM_OP_CUMSUM] = {.compute = cumsum, .keeps = true},
     [GRAM_OP_INVERSE] = {.compute = inverse, .keeps = true, .scratch = 2},
     [GRAM_OP_EXPM] = {.compute = expm, .keeps = true, .scratch = 3},

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../runtime/doubles.h"
 #include "chain.h"
 #include "simplify.h"
 
@@ -415,16 +416,6 @@ static gram_node *divide(gram_ctx *ctx, const gram_node *node)
     if (c->op != GRAM_OP_NUMBER || c->number == 0)
         return NULL;
     return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, 1 / c->number), node->args[0]);
-}
-
-static double gram_d_min(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-}
-
-static double gram_d_max(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
 #define OP(id, name, result, operands, vector, reference, range, ...) \

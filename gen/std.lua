@@ -4,6 +4,7 @@
 local core, env = ...
 local node, fail = core.node, core.fail
 local exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh = exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh
+local sigmoid, sign, hash, huge = sigmoid, sign, hash, math.huge
 local le, lt, eq, ne, where, min, max = le, lt, eq, ne, where, min, max
 local map, keep, size = core.map, core.keep, core.size
 local type, select, ipairs, pairs, unpack, error, pcall = type, select, ipairs, pairs, table.unpack, error, pcall
@@ -79,6 +80,13 @@ local function whole_power(x, p)
     return result or 1.0
 end
 
+-- A number in [0, 1) that its integers decide, whatever the order in which entries are made: 24 bits of their hash.
+function env.uniform(seed, ...)
+    local mixed = hash(check_given(seed, "uniform(seed, ...): the seed"), 0)
+    for k = 1, select("#", ...) do mixed = hash(mixed, (select(k, ...))) end
+    return (mixed % 0x1000000) / 0x1000000
+end
+
 -- ---- matrices ----
 
 for _, name in ipairs { "inverse", "expm", "logsumexp", "cumsum", "concat_heads", "sum_heads" } do
@@ -94,10 +102,35 @@ function env.sum(A, ...)
     return node("sum", nil, A)
 end
 
+-- A sink s joins the sum: of exp(lse) and exp(s), the column's part is sigmoid(lse - s).
 function env.softmax(A, options)
     local sink = check_options(options, "softmax", { sink = true }).sink
-    if sink ~= nil then fail("softmax: a sink is not available yet") end
-    return node("softmax", nil, A)
+    local P = node("softmax", nil, A)
+    if sink == nil then return P end
+    if type(sink) == "number" then sink = core.constant(sink) end
+    local share = map(function(lse, s)
+        return where(eq(lse, -huge), 0, sigmoid(lse - s))
+    end, node("logsumexp", nil, A), check_matrix(sink, "softmax: the sink"))
+    return map(function(p, part) return p * part end, P, share)
+end
+
+-- 2^(a - ceil(log2 of the sum of 2^a)) down each column: powers of two where A is of integers, between 1/2 and 1 in all.
+function env.shiftmax(A, ...)
+    no_more("shiftmax", ...)
+    return map(function(a, g) return where(eq(g, -huge), 0, exp2(a - g)) end, A, node("log2_ceil", nil, A))
+end
+
+-- Each column's k largest entries, of equal ones those of lower rows.
+function env.top(A, k)
+    if type(k) == "number" then check_whole(k, 0, "top(A, k): k") end
+    local T = node("top", { from = check_given(k, "top(A, k): k") }, A)
+    return keep(function(i, j) return ne(T(i, j), 0) end, A)
+end
+
+-- sign(a) where |a| reaches the threshold t, else 0.
+function env.ternary(A, t)
+    check_given(t, "ternary(A, t): t")
+    return map(function(a) return where(le(t, abs(a)), sign(a), 0) end, A)
 end
 
 local function hadamard(A, B)
@@ -129,6 +162,16 @@ function env.rows(A, from, count)
     check_given(from, "rows(A, from, count): from")
     check_given(count, "rows(A, from, count): count")
     return node("rows", { from = from, rows = count }, A)
+end
+
+-- Column j is A's column f(j, h, batch); f may also be ids, one for each column.
+function env.pick(A, f, n)
+    check_matrix(A, "pick")
+    local ids = core.is_matrix(f) and f
+    if not ids then check_function(f, "pick(A, f, n): f") end
+    local cols = n or ids and core.rows(ids, "pick") or check_given(n, "pick(A, f, n): n")
+    local shape = node("expand", { rows = core.rows(A, "pick"), cols = cols }, core.constant(0))
+    return map(function(_, i, j, h, batch) return A(i, ids and ids(j) or f(j, h, batch)) end, shape)
 end
 
 function env.stack_heads(list)
@@ -449,6 +492,6 @@ end
 
 -- ---- not yet ----
 
-for _, name in ipairs { "scan", "each", "circulant", "shiftmax", "ternary", "pick", "top", "uniform" } do
+for _, name in ipairs { "scan", "each", "circulant" } do
     env[name] = function() fail(name .. " is not available yet") end
 end

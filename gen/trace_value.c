@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../runtime/doubles.h"
 #include "trace.h"
 
 /* ---- values ---- */
@@ -185,16 +186,6 @@ typedef struct family {
     gram_op real;
     gram_op twin; /* the same on integers, or 0 */
 } family;
-
-static double gram_d_min(double a, double b)
-{
-    return isnan(a) || a < b ? a : b;
-}
-
-static double gram_d_max(double a, double b)
-{
-    return isnan(a) || a > b ? a : b;
-}
 
 #define OP(id, name, result, operands, vector, reference, range, ...) \
     static double number_##name(double a, double b, double c) \
@@ -394,7 +385,10 @@ static gram_op twin_of(gram_op real)
 
 static bool is_twin(gram_op op)
 {
-    return gram_ops[op].result != GRAM_REAL && strchr(gram_ops[op].operands, 'I');
+    bool twin = false;
+    for (int real = GRAM_OP_FIRST_SCALAR; real < GRAM_OP_COUNT; real++)
+        twin = twin || twin_of((gram_op)real) == op;
+    return twin;
 }
 
 static const operator_row *operator_of(const char *name)

@@ -33,6 +33,7 @@ BINARY(idiv)
 BINARY(imod)
 BINARY(min)
 BINARY(max)
+BINARY(hash)
 
 static gram_range rule_where(gram_range a, gram_range b, gram_range c)
 {
@@ -44,7 +45,7 @@ static const struct {
     const char *name;
     gram_range (*rule)(gram_range a, gram_range b, gram_range c);
 } rules[] = {{"add", rule_add},   {"sub", rule_sub},   {"mul", rule_mul},     {"idiv", rule_idiv},
-             {"imod", rule_imod}, {"min", rule_min},   {"max", rule_max},     {"neg", rule_neg},
+             {"imod", rule_imod}, {"hash", rule_hash}, {"min", rule_min},   {"max", rule_max},     {"neg", rule_neg},
              {"abs", rule_abs},   {"sign", rule_sign}, {"where", rule_where}, {"any", ternary_none}};
 
 typedef struct bounds {

@@ -211,6 +211,13 @@ static inline gram_range gram_range_sign(gram_range a) {
     return gram_range_of((a.lo > 0) - (a.lo < 0), (a.hi > 0) - (a.hi < 0));
 }
 
+/* Any bits of 32. */
+static inline gram_range gram_range_hash(gram_range a, gram_range b) {
+    (void)a;
+    (void)b;
+    return gram_range_of(INT32_MIN, INT32_MAX);
+}
+
 /* a < b */
 static inline gram_range gram_range_lt(gram_range a, gram_range b) {
     return gram_range_of(a.hi < b.lo, a.lo < b.hi);

@@ -264,6 +264,16 @@ static inline GRAM_ALWAYS gram_vint gram_v_imod(gram_vint a, gram_vint b) {
     return rest + (by & GRAM_TEST(gram_vint, rest != 0) & GRAM_TEST(gram_vint, (rest ^ by) < 0));
 }
 
+/* The 32 bits of a and b mixed (Wellons's lowbias32, after an odd multiple of a is added to b), as a signed integer. */
+static inline GRAM_ALWAYS gram_vint gram_v_hash(gram_vint a, gram_vint b) {
+    const gram_uint word = 0xffffffffu;
+    gram_vuint x = ((gram_vuint)a * (gram_uint)0x9e3779b9u + (gram_vuint)b) & word;
+    x = ((x ^ (x >> 16)) * (gram_uint)0x7feb352du) & word;
+    x = ((x ^ (x >> 15)) * (gram_uint)0x846ca68bu) & word;
+    x ^= x >> 16;
+    return (gram_vint)((x ^ (gram_uint)0x80000000u) - (gram_uint)0x80000000u);
+}
+
 /* An integer as a real. */
 static inline GRAM_ALWAYS gram_vreal gram_v_real(gram_vint a) {
     return GRAM_CONVERT(gram_vreal, a);

@@ -1,4 +1,5 @@
-/* What is done to a whole matrix at once, in double: inverse, exponential, running sums, a column's threshold.
+/* What is done to a whole matrix at once, in double: inverse, exponential, running sums, a column's threshold, the power
+ * of two above its sum, its largest entries.
  * from and to are rows x cols with strides in elements; scratch holds what each says. See kernel.h on chunks. */
 
 #ifndef GRAM_WHOLE_H
@@ -184,6 +185,111 @@ static inline void gram_whole_threshold(gram_real *to, int64_t to_col, const gra
             }
         }
         to[j * to_col] = most > -INFINITY ? (gram_real)(low + (high - low) / 2) : INFINITY;
+    }
+}
+
+/* Powers of two further below a column's greatest than this many count together: as a remainder. */
+enum { GRAM_SHIFTS = 1024 };
+
+/* ceil(log2 of the sum of 2^a) over a column of integers, most the greatest. The powers are counted and added up from the
+ * least, as numbers of units of the next: what is left over on the way only says that the sum is no power of two. */
+static inline double gram_whole_carry(const gram_real *from, int64_t row, int64_t rows, double most, double *count) {
+    int64_t units = 0, rest = 0, bits = 0;
+    memset(count, 0, GRAM_SHIFTS * sizeof *count);
+    for (int64_t i = 0; i < rows; i++) {
+        const double below = most - (double)from[i * row];
+        if (below < GRAM_SHIFTS) {
+            count[(int64_t)below] += 1;
+        } else {
+            rest |= below < INFINITY;
+        }
+    }
+    for (int64_t k = GRAM_SHIFTS - 1; k > 0; k--) {
+        units += (int64_t)count[k];
+        rest |= units & 1;
+        units >>= 1;
+    }
+    units += (int64_t)count[0];
+    for (int64_t left = rest ? units : units - 1; left > 0; left >>= 1) {
+        bits++;
+    }
+    return most + (double)bits;
+}
+
+/* to[j] = ceil(log2 of the sum of 2^a) over column j: exact where all are integers, else of the sum in double; -inf where
+ * all are. scratch: GRAM_SHIFTS doubles. */
+static inline void gram_whole_log2_ceil(gram_real *to, int64_t to_col, const gram_real *from, int64_t row, int64_t col,
+                                        int64_t rows, int64_t cols, double *scratch) {
+    for (int64_t j = 0; j < cols; j++, from += col) {
+        double most = -INFINITY, sum = 0;
+        int integers = 1;
+        for (int64_t i = 0; i < rows; i++) {
+            const double a = (double)from[i * row];
+            most = a > most || a != a ? a : most;
+            integers &= a == floor(a);
+        }
+        for (int64_t i = 0; i < rows && !integers; i++) {
+            sum += exp2((double)from[i * row] - most);
+        }
+        if (most - most != 0) {
+            to[j * to_col] = (gram_real)most;
+        } else {
+            to[j * to_col] = (gram_real)(integers ? gram_whole_carry(from, row, rows, most, scratch) : most + ceil(log2(sum)));
+        }
+    }
+}
+
+/* a[k] such that k numbers of a are greater or as great, the others less or as little (Hoare's selection); 0 <= k < n. a is
+ * reordered. */
+static inline double gram_whole_select(double *a, int64_t n, int64_t k) {
+    int64_t low = 0, high = n - 1;
+    while (low < high) {
+        const double pivot = a[low + (high - low) / 2];
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (a[i] > pivot) {
+                i++;
+            }
+            while (a[j] < pivot) {
+                j--;
+            }
+            if (i <= j) {
+                const double x = a[i];
+                a[i++] = a[j];
+                a[j--] = x;
+            }
+        }
+        if (k <= j) {
+            high = j;
+        } else if (k >= i) {
+            low = i;
+        } else {
+            break;
+        }
+    }
+    return a[k];
+}
+
+/* to = 1 where from's entry is among the `most` largest of its column, of equal ones those of lower rows, else 0. NaN is
+ * none of them. scratch: rows doubles. */
+static inline void gram_whole_top(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                                  int64_t col, int64_t rows, int64_t cols, int64_t most, double *scratch) {
+    for (int64_t j = 0; j < cols; j++, from += col, to += to_col) {
+        int64_t left = most;
+        for (int64_t i = 0; i < rows; i++) {
+            const double a = (double)from[i * row];
+            scratch[i] = a == a ? a : -INFINITY;
+        }
+        const double least = most < rows && most > 0 ? gram_whole_select(scratch, rows, most - 1) : -INFINITY;
+        for (int64_t i = 0; i < rows; i++) {
+            left -= (double)from[i * row] > least;
+        }
+        for (int64_t i = 0; i < rows; i++) {
+            const double a = (double)from[i * row];
+            const int tie = a == least && left > 0;
+            left -= tie;
+            to[i * to_row] = most > 0 && (a > least || tie);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
  * Without --jit: the reference and tcc, in both types. A spec in specs/ without an oracle is a failure. */
 #include <dirent.h>
 
+#include "oracle_companions.h"
 #include "oracle_kernels.h"
 #include "oracle_paper.h"
 #include "oracle_practice.h"
@@ -20,7 +21,7 @@ static const problem trials[] = {
     {.b = 1, .n = 67, .m = 131, .k = 9, .d = 16, .e = 5, .r = 40},
 };
 
-static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice};
+static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions};
 
 static void check_spec(settings *with, const char *spec)
 {

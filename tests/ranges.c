@@ -2,18 +2,9 @@
  * operation takes there, a predicate's nothing else, and at the ends of the integers nothing overflows. */
 #include <math.h>
 
+#include "../runtime/doubles.h"
 #include "../runtime/kernel.h"
 #include "test.h"
-
-static inline double gram_d_min(double a, double b)
-{
-    return isnan(a) || a < b ? a : b;
-}
-
-static inline double gram_d_max(double a, double b)
-{
-    return isnan(a) || a > b ? a : b;
-}
 
 /* How a rule is called for each list of operands; no rule knows reals. */
 #define gram_range_any(...) gram_range_any()

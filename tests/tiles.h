@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../runtime/doubles.h"
 #include "../runtime/kernel.h"
 #include "../runtime/tiles.h"
 
@@ -101,17 +102,6 @@ static inline int close_to(double got, double expected, double scale, double uni
     double as_real = (gram_real)expected;
     double room = units * GRAM_PICK(6e-8, 1.2e-16) * fmax(fabs(expected), scale) + GRAM_PICK(3e-45, 1e-323);
     return got == as_real || (isnan(got) && isnan(as_real)) || fabs(got - expected) <= room;
-}
-
-/* The minimum and maximum of ops.def's references. */
-static inline double gram_d_min(double a, double b)
-{
-    return isnan(a) || a < b ? a : b;
-}
-
-static inline double gram_d_max(double a, double b)
-{
-    return isnan(a) || a > b ? a : b;
 }
 
 typedef void test(suite *s);
