@@ -93,11 +93,125 @@ static void paged(problem *p, int64_t b)
     }
 }
 
+/* Each column divided by its length; a column of zeros stays. */
+static mat unit(mat a)
+{
+    for (int64_t j = 0; j < a.c; j++) {
+        double length = 0;
+        for (int64_t i = 0; i < a.r; i++)
+            length += *at(a, i, j) * *at(a, i, j);
+        for (int64_t i = 0; i < a.r && length > 0; i++)
+            *at(a, i, j) /= sqrt(length);
+    }
+    return a;
+}
+
+/* Column j becomes the mean of columns 0 to j. */
+static mat running_mean(mat a)
+{
+    mat sum = zeros(a.p, a.r, 1);
+    for (int64_t j = 0; j < a.c; j++)
+        for (int64_t i = 0; i < a.r; i++) {
+            sum.v[i] += *at(a, i, j);
+            *at(a, i, j) = sum.v[i] / (double)(j + 1);
+        }
+    return a;
+}
+
+/* The sum of products of entries, row i times factor(i). */
+static double trace_of(mat a, mat b, double (*factor)(double), mat l)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < a.r; i++)
+        for (int64_t j = 0; j < a.c; j++)
+            sum += *at(a, i, j) * *at(b, i, j) * (factor ? factor(l.v[i]) : 1);
+    return sum;
+}
+
+static double squared_number(double x)
+{
+    return x * x;
+}
+
+/* W [E; R] + c */
+static mat joined_scores(mat W, mat E, mat R, mat c)
+{
+    mat O = mul(W, vjoin(E, R));
+    for (int64_t i = 0; i < O.r; i++)
+        for (int64_t j = 0; j < O.c; j++)
+            *at(O, i, j) += c.v[i];
+    return O;
+}
+
+static void primal_of(problem *p, int64_t b, int causal, int reference)
+{
+    for (int64_t h = 0; h < 4; h++) {
+        mat Q = tokens(p, "Q", b, h), K = tokens(p, "K", b, h), l = tokens(p, "l", 0, h);
+        mat We = weights(p, "We", h), Wr = weights(p, "Wr", h);
+        mat E = mul(tr(We), unit(causal ? running_mean(Q) : Q)), R = mul(tr(Wr), unit(causal ? running_mean(K) : K));
+        double (*factor)(double) = reference ? squared_number : exp, J = trace_of(E, E, factor, l) + trace_of(R, R, factor, l);
+        J /= reference && p->n ? 2 * (double)p->n : 2;
+        store(p, "O", b, h, joined_scores(weights(p, "Wc", h), E, R, tokens(p, "bc", 0, h)));
+        store(p, "E", b, h, E);
+        store(p, "R", b, h, R);
+        *part(find(p, "J"), b, h) = J - trace_of(We, Wr, NULL, l);
+    }
+}
+
+static void primal(problem *p, int64_t b)
+{
+    primal_of(p, b, 0, 0);
+}
+
+static void primal_causal(problem *p, int64_t b)
+{
+    primal_of(p, b, 1, 1);
+}
+
+/* Rows h r to (h + 1) r of A. */
+static mat head_rows(mat A, int64_t h, int64_t r)
+{
+    mat to = zeros(A.p, r, A.c);
+    memcpy(to.v, A.v + h * r * A.c, (size_t)(r * A.c) * sizeof(double));
+    return to;
+}
+
+/* One softmax layer below, with D = 2 d, two heads of d, s = 2 directions; then the top layer. */
+static void primal_layers(problem *p, int64_t b)
+{
+    mat X = tokens(p, "X", b, 0), all = zeros(p, 0, X.c), top = all;
+    mat Q = mul(weights(p, "WQ1", 0), X), K = mul(weights(p, "WK1", 0), X), V = mul(weights(p, "WV1", 0), X);
+    for (int64_t h = 0; h < 2; h++) {
+        mat S = scale(1 / sqrt((double)p->d), mul(tr(head_rows(K, h, p->d)), head_rows(Q, h, p->d)));
+        all = vjoin(all, mul(head_rows(V, h, p->d), softmax(S)));
+    }
+    mat Y = add(X, mul(weights(p, "WO1", 0), all));
+    Q = mul(weights(p, "WQ", 0), Y), K = mul(weights(p, "WK", 0), Y);
+    for (int64_t h = 0; h < 2; h++) {
+        int64_t used = Y.c < 20 ? Y.c : 20;
+        mat Xm = zeros(p, p->d, used), l = tokens(p, "l", 0, h), A = weights(p, "A", h), B = weights(p, "B", h);
+        for (int64_t j = 0; j < used; j++)
+            for (int64_t i = 0; i < p->d; i++)
+                *at(Xm, i, j) = *at(Y, h * p->d + i, used > 1 ? j * (Y.c - 1) / (used - 1) : 0);
+        mat We = mul(Xm, head_rows(A, 0, used)), Wr = mul(Xm, head_rows(B, 0, used));
+        mat E = mul(tr(We), unit(head_rows(Q, h, p->d))), R = mul(tr(Wr), unit(head_rows(K, h, p->d)));
+        top = vjoin(top, joined_scores(weights(p, "Wc", h), E, R, tokens(p, "bc", 0, h)));
+        *part(find(p, "J"), b, h) = (trace_of(E, E, exp, l) + trace_of(R, R, exp, l)) / 2 - trace_of(We, Wr, NULL, l);
+    }
+    store(p, "Y", b, 0, add(Y, mul(weights(p, "WO", 0), top)));
+}
+
 static const oracle oracles_companions[] = {
     {"sink", "d", "Q=b8nd K=b2nd V=b2nd s=.8..", "O=b8nd", sink},
     {"topk", "d k", "Q=b4nd K=b4md V=b4md", "O=b4nd", topk},
     {"dropout", "d rate=0.25", "Q=b4nd K=b4md V=b4md seed#b...", "O=b4nd", dropout},
     {"paged", "d page=3", "Q=b4nd K=b2md V=b2md pages#b..k length#b...", "O=b4nd", paged},
+    {"primal", "d s=k", "Q=b4nd K=b4nd We=.4dk Wr=.4dk Wc=.4di bc=.4.d l=.4.k", "O=b4nd E=b4nk R=b4nk J=b4..", primal},
+    {"primal", "d s=k causal=1 reference=1", "Q=b4nd K=b4nd We=.4dk Wr=.4dk Wc=.4di bc=.4.d l=.4.k",
+     "O=b4nd E=b4nk R=b4nk J=b4..", primal_causal},
+    {"primal_layers", "D=g H=2 s=2",
+     "X=b.ng WQ1=..gg WK1=..gg WV1=..gg WO1=..gg WQ=..gg WK=..gg WO=..gg A=.2v2 B=.2v2 Wc=.2d4 bc=.2.d l=.2.2",
+     "Y=b.ng J=b2..", primal_layers},
     {0},
 };
 
