@@ -168,26 +168,33 @@ static void add_phases(emitter *e)
     gram_template_end(e->L);
 }
 
+/* Another step's room, unless it is none, or one like it is there. */
+static void add_new(const char **rooms, int *n, const char *room)
+{
+    bool known = !strcmp(room, "0");
+    for (int k = 0; k < *n; k++)
+        known = known || !strcmp(rooms[k], room);
+    if (!known)
+        rooms[(*n)++] = room;
+}
+
 static const char *kernel_body(emitter *e)
 {
     const char **rooms = gram_alloc(e->ctx, (size_t)(e->plan->nsteps + 1) * sizeof *rooms);
-    bool scratch = false;
+    int nrooms = 0;
     for (int k = 0; k < e->plan->npacks; k++)
         if (gram_emit_pack_when(e, k))
             add_pack(e, &e->plan->packs[k]);
-    for (int k = 0; k < e->plan->nsteps; k++) {
-        rooms[k] = gram_emit_step(e, e->plan->steps[k]);
-        scratch |= strcmp(rooms[k], "0") != 0;
-    }
-    gram_template_begin(e->L, "steps");
-    for (int k = 0; k < e->plan->nsteps; k++) {
+    for (int k = 0; k < e->plan->nsteps; k++)
+        add_new(rooms, &nrooms, gram_emit_step(e, e->plan->steps[k]));
+    gram_template_begin(e->L, "scratches");
+    for (int k = 0; k < nrooms; k++) {
         gram_template_begin(e->L, NULL);
-        set(e, "scratch", rooms[k]);
+        set(e, "room", rooms[k]);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);
     add_checks(e);
-    gram_template_set_flag(e->L, "scratch", scratch);
     gram_emit_tensors(e);
     add_phases(e);
     set(e, "bodies", e->bodies.data);

@@ -53,6 +53,8 @@ const char *gram_emit_width(gram_emitter *e, const gram_step *step);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);
 /* A program's lines, into the model. */
 void gram_emit_lines(gram_emitter *e, const gram_lines *lines);
+/* "3 * size", or "size". */
+const char *gram_emit_times(gram_emitter *e, int n, const char *size);
 /* "job->batch * 8 * ", before a count: the heads and items that something runs over. */
 const char *gram_emit_items(gram_emitter *e, int heads, bool batched);
 

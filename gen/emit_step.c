@@ -30,6 +30,11 @@ static void render_body(emitter *e, const char *template, const char *name)
     gram_put(&e->bodies, "%s", render(e, template, name));
 }
 
+const char *gram_emit_times(emitter *e, int n, const char *size)
+{
+    return n == 1 ? size : gram_format(e->ctx, "%d * %s", n, size);
+}
+
 const char *gram_emit_items(emitter *e, int heads, bool batched)
 {
     const char *heads_text = heads > 1 ? gram_format(e->ctx, "%d * ", heads) : "";
@@ -138,7 +143,7 @@ void gram_emit_take_tiles(emitter *e, gram_places *p, int tiles, int last)
         at = gram_format(e->ctx, "t%d + %s", k, size);
     }
     if (tiles || last)
-        gram_put(&p->room, "%s%d * %s", p->room.data ? " + " : "", tiles > last ? tiles : last, size);
+        gram_put(&p->room, "%s%s", p->room.data ? " + " : "", gram_emit_times(e, tiles > last ? tiles : last, size));
 }
 
 /* Where a thread's blocks, accumulators and tiles lie in its scratch; the room they take. */

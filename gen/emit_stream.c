@@ -178,7 +178,7 @@ static const char *few_places(emitter *e, const gram_step *step, int group, int 
     for (int k = 0; k < step->nleaves; k++) {
         const char *inner = dim(e, step->leaves[k].inner);
         gram_emit_take(e, &p, gram_format(e->ctx, "block%s%d", group > 1 ? "s" : "", k),
-                       gram_format(e->ctx, "%d * GRAM_BLOCK * %s", group, inner));
+                       gram_emit_times(e, group, gram_format(e->ctx, "GRAM_BLOCK * %s", inner)));
         gram_put(&blocks, "gram_real *const block%d = blocks%d + (head - first) * queries * %s;\n", k, k, inner);
     }
     gram_emit_take_keys(e, &p, step);

@@ -12,13 +12,19 @@ static bool is_comment(const char *line)
     return start[0] == '*' || (start[0] == '/' && start[1] == '*');
 }
 
+/* May a line break behind an operator or comma that ends at at? */
+static bool ends_part(const char *at)
+{
+    return at[-1] == ',' || (at[-1] == '+' && at[-2] == ' ') || !memcmp(at - 2, "||", 2) || !memcmp(at - 2, "&&", 2);
+}
+
 /* The last place in [line, line + COLUMNS) behind which the line may break; NULL: none. */
 static const char *break_in(const char *line)
 {
     bool comment = is_comment(line);
     const char *start = line + strspn(line, " *");
     for (const char *at = line + COLUMNS - 1; at > start; at--)
-        if (at[0] == ' ' && (comment || at[-1] == ',' || (at[-1] == '+' && at[-2] == ' ')))
+        if (at[0] == ' ' && (comment || (at > line + 1 && ends_part(at))))
             return at;
     return NULL;
 }
