@@ -200,6 +200,8 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     const char *formula = gram_node_text(ctx, step->nsums && !made ? step->sums[0].node : step->what);
     if (!made && !gram_is_pair(step->what)) {
         put_wrapped(out, "", formula);
+        if (!strcmp(step->template, "fft"))
+            put_wrapped(out, "", "a circulant matrix, not built: Fourier transforms along the tokens, n log n");
         return;
     }
     put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));

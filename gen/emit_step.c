@@ -1,12 +1,13 @@
 /* Emit's steps: puts what a step's template needs into the model, and renders it. */
 #include <string.h>
 
+#include "circulant.h"
 #include "emit.h"
 #include "print.h"
 #include "template.h"
 
 extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
-    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[];
+    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_fft[];
 
 typedef gram_emitter emitter;
 
@@ -265,6 +266,28 @@ static const char *add_whole(emitter *e, const gram_step *step)
     return *room ? room : "0";
 }
 
+/* A convolution with a column, or the lags between two matrices of tokens. */
+static const char *add_fft(emitter *e, const gram_step *step)
+{
+    const gram_node *node = step->what;
+    const gram_buffer *first = &e->plan->buffers[step->sums[0].left], *second = &e->plan->buffers[step->sums[1].left];
+    const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
+    const char *n = dim(e, node->args[0]->cols), *mode = gram_format(e->ctx, "%d", node->index);
+    gram_template_set_flag(e->L, "convolves", 0);
+    if (node->op == GRAM_OP_CONVOLVE)
+        set(e, "convolves", node->index & GRAM_FFT_SOFTMAX ? "softmax" : "convolve");
+    set(e, "n", n);
+    set(e, "mode", mode);
+    set(e, "channels", e->plan->real_bits == 64 ? "16" : "32");
+    set(e, "rows", dim(e, node->args[0]->rows));
+    set(e, "first", first->name);
+    set(e, "second", second->name);
+    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "a", gram_print_at(e->ctx, step, first, ""));
+    set(e, "b", gram_print_at(e->ctx, step, second, ""));
+    return gram_format(e->ctx, "gram_fft_room(%s, %s)", n, mode);
+}
+
 /* The loop structures: a step names its template; `add` puts what the template needs into the model and returns the
  * scratch that a thread of it needs. */
 static const struct {
@@ -277,6 +300,7 @@ static const struct {
     {"scatter", gram_template_scatter, "scatter.c.in", add_tiles},
     {"whole", gram_template_whole, "whole.c.in", add_whole},
     {"items", gram_template_items, "items.c.in", add_items},
+    {"fft", gram_template_fft, "fft.c.in", add_fft},
 };
 
 const char *gram_emit_step(emitter *e, const gram_step *step)

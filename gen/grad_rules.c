@@ -290,6 +290,18 @@ static void cumsum(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, a, a->keep ? bi(r, GRAM_OP_KEEP, after, a->keep) : after);
 }
 
+static void circulant(gram_reverse *r, gram_node *node, gram_node *g)
+{
+    gram_node *a = node->args[0], *d = un(r, GRAM_OP_WRAP, g);
+    gram_collect(r, a, a->keep ? bi(r, GRAM_OP_KEEP, d, a->keep) : d);
+}
+
+static void wrap(gram_reverse *r, gram_node *node, gram_node *g)
+{
+    gram_node *a = node->args[0], *d = un(r, GRAM_OP_CIRCULANT, g);
+    gram_collect(r, a, a->keep ? bi(r, GRAM_OP_KEEP, d, a->keep) : d);
+}
+
 /* Y = A^-1: dA = -Y' dY Y'. */
 static void inverse(gram_reverse *r, gram_node *node, gram_node *g)
 {
@@ -390,6 +402,8 @@ static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_LOGSUMEXP] = logsumexp,
     [GRAM_OP_THRESHOLD] = threshold,
     [GRAM_OP_CUMSUM] = cumsum,
+    [GRAM_OP_CIRCULANT] = circulant,
+    [GRAM_OP_WRAP] = wrap,
     [GRAM_OP_INVERSE] = inverse,
     [GRAM_OP_EXPM] = expm,
     [GRAM_OP_DIAG] = diag,

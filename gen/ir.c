@@ -193,7 +193,7 @@ static gram_node attributes_of(gram_op op, const gram_node *like)
         draft.number = like->number;
     if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS || op == GRAM_OP_TOP)
         draft.dim = like->dim;
-    if (op == GRAM_OP_HEAD_AT)
+    if (op == GRAM_OP_HEAD_AT || op == GRAM_OP_CONVOLVE || op == GRAM_OP_LAGS)
         draft.index = like->index;
     if (op == GRAM_OP_THRESHOLD)
         draft.fn = like->fn;

@@ -69,6 +69,10 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(LOG2_CEIL, "log2_ceil") /* down each column to 1 x c: ceil(log2 of the sum of 2^a), exact for integers a  */ \
     MOP(TOP, "top")             /* 1 where an entry is among its column's node.dim largest, ties to the lower row */ \
     MOP(CUMSUM, "cumsum")       /* along the columns: entry (i, j) is the sum of A's (i, 0..j)                */ \
+    MOP(CIRCULANT, "circulant") /* r x r of a column A: entry (i, j) is A[(i - j) mod r]                         */ \
+    MOP(WRAP, "wrap")           /* r x 1 of a square A: entry k is the sum over j of A[(j + k) mod r, j]         */ \
+    MOP(CONVOLVE, "convolve")   /* A (r x c) times the matrix that column B and node.index stand for, see fft.h  */ \
+    MOP(LAGS, "lags")           /* c x 1: entry k is the sum over j of A[:, j + k] times B[:, j], see fft.h      */ \
     MOP(INVERSE, "inverse")     /* of a square A of number size                                               */ \
     MOP(EXPM, "expm")           /* the matrix exponential, likewise                                           */ \
     MOP(IDENTITY, "identity")   /* r x r                                                                      */ \
@@ -148,7 +152,7 @@ struct gram_node {
     gram_node *keep; /* predicate, or NULL: nothing dropped */
     double number;   /* NUMBER */
     gram_dim dim;    /* SIZE: the value; ROWS: the first row; TOP: how many */
-    int index;       /* HEAD_AT */
+    int index;       /* HEAD_AT; CONVOLVE, LAGS: the mode */
     const char *fn;  /* THRESHOLD */
     const gram_input *input;
     gram_loc loc;   /* the spec line that made it */

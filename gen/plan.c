@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "circulant.h"
 #include "layout.h"
 #include "plan.h"
 #include "simplify.h"
@@ -583,6 +584,20 @@ static void over_into(gram_planner *p, gram_node *node, int buffer)
     p->plan->dense |= p->plan->buffers[buffer].storage == GRAM_AT_WORK;
 }
 
+/* A step for products with circulant matrices. */
+static void fft_into(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_step *step = new_step(p, "fft", node);
+    step->what = node;
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
+    for (int k = 0; k < 2; k++)
+        step->sums[step->nsums++] =
+            (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1};
+    step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
+    add_step(p, step, p->plan->buffers[buffer].name);
+}
+
 static gram_dim larger(gram_dim a, gram_dim b)
 {
     return gram_dim_is(a, 1) ? b : a;
@@ -633,6 +648,8 @@ static void compute_into(gram_planner *p, gram_node *node, int buffer)
         over_into(p, node, buffer);
     } else if (!done && node->op == GRAM_OP_SCATTER) {
         scatter_into(p, node, buffer);
+    } else if (!done && (node->op == GRAM_OP_CONVOLVE || node->op == GRAM_OP_LAGS)) {
+        fft_into(p, node, buffer);
     } else if (!done && gram_is_whole(node)) {
         whole_into(p, node, buffer);
     } else if (!done && gram_is_stream(p, node)) {
@@ -747,7 +764,8 @@ static void list_live(gram_planner *p)
     }
 }
 
-/* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. */
+/* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. What is left of circulant
+ * matrices is read entry by entry. */
 static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
 {
     gram_ctx *ctx = p->ctx;
@@ -757,6 +775,8 @@ static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
     for (int k = 0; k < node->nargs; k++)
         args[k] = oriented(p, node->args[k], done);
     gram_node *result = gram_node_make(ctx, node->loc, node->op, node->nargs, args, node);
+    if (node->op == GRAM_OP_CIRCULANT || node->op == GRAM_OP_WRAP)
+        result = gram_circulant_entries(ctx, result);
     double size = entries(node);
     if (node->op == GRAM_OP_MATMUL && is_streamed(p, node->args[0], size) && !is_streamed(p, node->args[1], size)) {
         gram_node *turned = gram_node_binary(ctx, node->loc, GRAM_OP_MATMUL, gram_transposed(ctx, args[1]),

@@ -237,6 +237,29 @@ static void concat_heads(gram_work *work)
         put(work, &work->x[h], h * work->x[h].rows, 0);
 }
 
+/* An entry of a column, round about; a dropped one is 0. */
+static double round_about(const gram_operand *a, int64_t i, int64_t n)
+{
+    i = (i % n + n) % n;
+    return gram_kept(a, i, 0) ? gram_entry(a, i, 0) : 0;
+}
+
+static void circulant(gram_work *work)
+{
+    for (int64_t j = 0; j < work->out.cols; j++)
+        for (int64_t i = 0; i < work->out.rows; i++)
+            gram_column(&work->out, j)[i] = round_about(work->x, i - j, work->out.rows);
+}
+
+static void wrap(gram_work *work)
+{
+    const gram_operand *a = work->x;
+    for (int64_t j = 0; j < a->cols; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            if (gram_kept(a, i, j))
+                work->out.data[(i - j + a->rows) % a->rows] += gram_entry(a, i, j);
+}
+
 /* Products, distances and sums. A dropped entry adds nothing, whatever it meets. */
 
 /* to[i] += a(i, p) * factor */
@@ -435,6 +458,8 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_LOG2_CEIL] = {.compute = gram_reference_log2_ceil, .keeps = true},
     [GRAM_OP_TOP] = {.compute = gram_reference_top, .keeps = true},
     [GRAM_OP_CUMSUM] = {.compute = cumsum, .keeps = true},
+    [GRAM_OP_CIRCULANT] = {.compute = circulant, .keeps = true},
+    [GRAM_OP_WRAP] = {.compute = wrap, .keeps = true},
     [GRAM_OP_INVERSE] = {.compute = inverse, .keeps = true, .scratch = 2},
     [GRAM_OP_EXPM] = {.compute = expm, .keeps = true, .scratch = 3},
     [GRAM_OP_IDENTITY] = {.compute = identity},

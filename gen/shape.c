@@ -276,6 +276,26 @@ static void some_rows(const rule *r)
     set(r, a->type, r->node->rows, a->cols);
 }
 
+static void circulant(const rule *r)
+{
+    gram_node *w = operand(r, 0);
+    if (!gram_dim_is(w->cols, 1))
+        FAIL(r, "%s is not a column", shape_text(r, 0));
+    set(r, GRAM_REAL, w->rows, w->rows);
+}
+
+static void wrap(const rule *r)
+{
+    gram_node *a = operand(r, 0);
+    set(r, GRAM_REAL, meet(r, 0, 0, a->rows, a->cols, "and", "sizes"), gram_dim_number(1));
+}
+
+/* Made by simplify, of matrices whose sizes have met. */
+static void lags(const rule *r)
+{
+    set(r, GRAM_REAL, operand(r, 0)->cols, gram_dim_number(1));
+}
+
 /* ---- heads: these say what `heads` becomes, after join_heads ---- */
 
 static void head_at(const rule *r)
@@ -413,6 +433,10 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_LOG2_CEIL] = to_row,
     [GRAM_OP_TOP] = same,
     [GRAM_OP_CUMSUM] = same,
+    [GRAM_OP_CIRCULANT] = circulant,
+    [GRAM_OP_WRAP] = wrap,
+    [GRAM_OP_CONVOLVE] = same,
+    [GRAM_OP_LAGS] = lags,
     [GRAM_OP_INVERSE] = square,
     [GRAM_OP_EXPM] = square,
     [GRAM_OP_IDENTITY] = identity,

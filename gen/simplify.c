@@ -13,6 +13,7 @@
 
 #include "../runtime/doubles.h"
 #include "chain.h"
+#include "circulant.h"
 #include "simplify.h"
 
 /* --- small questions ----------------------------------------------------------------------------------------------- */
@@ -542,6 +543,9 @@ static const struct {
     {GRAM_OP_DIST1, product_picked},
     {GRAM_OP_SUM, sum_picked},
     {GRAM_OP_ROWS, rows_picked},
+    {GRAM_OP_MATMUL, gram_circulant_product},
+    {GRAM_OP_SOFTMAX, gram_circulant_softmax},
+    {GRAM_OP_WRAP, gram_circulant_wrap},
     {GRAM_OP_MATMUL, product_special},
     {GRAM_OP_MATMUL, product_factor},
     {GRAM_OP_MATMUL, product_where},

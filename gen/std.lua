@@ -144,6 +144,10 @@ function env.diag(v)
     return node("diag", nil, v)
 end
 
+function env.circulant(w)
+    return node("circulant", nil, w)
+end
+
 function env.identity(n)
     check_given(n, "identity(n): n")
     return node("identity", { rows = n })
@@ -492,6 +496,6 @@ end
 
 -- ---- not yet ----
 
-for _, name in ipairs { "scan", "each", "circulant" } do
+for _, name in ipairs { "scan", "each" } do
     env[name] = function() fail(name .. " is not available yet") end
 end

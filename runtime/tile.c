@@ -11,6 +11,7 @@
  * with -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv. */
 #include "symbol.h"
 #include "whole.h"
+#include "fft.h"
 
 /* What the letters of ops.def stand for: the types of an element and a vector; how one is read, repeated, written. */
 #define ELEMENT_R gram_real
@@ -102,6 +103,10 @@ const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {SYMBOL(gram_panel),
                                              SYMBOL(gram_whole_threshold),
                                              SYMBOL(gram_whole_log2_ceil),
                                              SYMBOL(gram_whole_top),
+                                             SYMBOL(gram_fft_factors),
+                                             SYMBOL(gram_fft_convolve),
+                                             SYMBOL(gram_fft_softmax),
+                                             SYMBOL(gram_fft_lags),
                                              SYMBOL(gram_tile_keep),
                                              SYMBOL(gram_tile_mul_kept),
                                              SYMBOL(gram_load),

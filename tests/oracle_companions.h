@@ -201,6 +201,94 @@ static void primal_layers(problem *p, int64_t b)
     store(p, "Y", b, 0, add(Y, mul(weights(p, "WO", 0), top)));
 }
 
+/* Entry (i, j) is w[(i - j) mod n]. */
+static mat circulant(mat w)
+{
+    mat to = zeros(w.p, w.r, w.r);
+    for (int64_t i = 0; i < w.r; i++)
+        for (int64_t j = 0; j < w.r; j++)
+            *at(to, i, j) = w.v[(i - j + w.r) % w.r];
+    return to;
+}
+
+/* Entry (i, j) is z[j - i]; the keys after a query are dropped. */
+static mat behind(mat z)
+{
+    mat to = zeros(z.p, z.r, z.r);
+    for (int64_t i = 0; i < z.r; i++)
+        for (int64_t j = 0; j < z.r; j++)
+            *at(to, i, j) = i <= j ? z.v[j - i] : -INFINITY;
+    return to;
+}
+
+/* A name and a layer's number. */
+static const char *named(char *to, const char *name, int layer)
+{
+    snprintf(to, 16, layer ? "%s%d" : "%s", name, layer);
+    return to;
+}
+
+typedef mat coefficients(problem *p, mat X, int64_t h, int layer);
+
+/* WO [heads of WV X P] with two heads, the weights' names ending in the layer's number, if it has one */
+static mat layer_of(problem *p, mat X, int layer, coefficients *P)
+{
+    char name[16];
+    mat all = zeros(p, 0, X.c);
+    for (int64_t h = 0; h < 2; h++)
+        all = vjoin(all, mul(mul(weights(p, named(name, "WV", layer), h), X), P(p, X, h, layer)));
+    return mul(weights(p, named(name, "WO", layer), 0), all);
+}
+
+static mat cat_coefficients(problem *p, mat X, int64_t h, int layer)
+{
+    char name[16];
+    return circulant(softmax(tr(mul(weights(p, named(name, "WA", layer), h), X))));
+}
+
+static mat causal_coefficients(problem *p, mat X, int64_t h, int layer)
+{
+    char name[16];
+    return softmax(behind(tr(mul(weights(p, named(name, "WA", layer), h), X))));
+}
+
+static mat averaged_coefficients(problem *p, mat X, int64_t h, int layer)
+{
+    mat Q = mul(weights(p, "WQ", h), X), K = mul(weights(p, "WK", h), X), k = zeros(p, K.r, 1);
+    (void)layer;
+    for (int64_t i = 0; i < K.r * K.c; i++)
+        k.v[i / K.c] += K.v[i] / (double)K.c;
+    return circulant(softmax(scale(1 / sqrt((double)p->d), mul(tr(Q), k))));
+}
+
+static mat softmax_coefficients(problem *p, mat X, int64_t h, int layer)
+{
+    char name[16];
+    mat Q = mul(weights(p, named(name, "WQ", layer), h), X), K = mul(weights(p, named(name, "WK", layer), h), X);
+    return softmax(scale(1 / sqrt((double)p->d), mul(tr(K), Q)));
+}
+
+static void cat(problem *p, int64_t b)
+{
+    store(p, "O", b, 0, layer_of(p, tokens(p, "X", b, 0), 0, cat_coefficients));
+}
+
+static void cat_causal(problem *p, int64_t b)
+{
+    store(p, "O", b, 0, layer_of(p, tokens(p, "X", b, 0), 0, causal_coefficients));
+}
+
+static void cat_averaged_key(problem *p, int64_t b)
+{
+    store(p, "O", b, 0, layer_of(p, tokens(p, "X", b, 0), 0, averaged_coefficients));
+}
+
+static void cat_alter(problem *p, int64_t b)
+{
+    mat X = tokens(p, "X", b, 0), Y = add(X, layer_of(p, X, 1, cat_coefficients));
+    store(p, "Y", b, 0, add(Y, layer_of(p, Y, 2, softmax_coefficients)));
+}
+
 static const oracle oracles_companions[] = {
     {"sink", "d", "Q=b8nd K=b2nd V=b2nd s=.8..", "O=b8nd", sink},
     {"topk", "d k", "Q=b4nd K=b4md V=b4md", "O=b4nd", topk},
@@ -212,6 +300,10 @@ static const oracle oracles_companions[] = {
     {"primal_layers", "D=g H=2 s=2",
      "X=b.ng WQ1=..gg WK1=..gg WV1=..gg WO1=..gg WQ=..gg WK=..gg WO=..gg A=.2v2 B=.2v2 Wc=.2d4 bc=.2.d l=.2.2",
      "Y=b.ng J=b2..", primal_layers},
+    {"cat", "D=g H=2", "X=b.ng WA=.21g WV=.2dg WO=..gg", "O=b.ng", cat},
+    {"cat_causal", "D=g H=2", "X=b.ng WA=.21g WV=.2dg WO=..gg", "O=b.ng", cat_causal},
+    {"cat_averaged_key", "D=g H=2", "X=b.ng WQ=.2dg WK=.2dg WV=.2dg WO=..gg", "O=b.ng", cat_averaged_key},
+    {"cat_alter", "D=g H=2", "X=b.ng WA1=.21g WV1=.2dg WO1=..gg WQ2=.2dg WK2=.2dg WV2=.2dg WO2=..gg", "Y=b.ng", cat_alter},
     {0},
 };
 

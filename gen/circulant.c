@@ -1,0 +1,101 @@
+/* Products with circulant matrices, by way of simplify: A C, with C made of a column w alone, becomes the convolution of A's
+ * rows with w, which a Fourier transform does in n log n; and the gradient by w, sums along the wrapped diagonals of a
+ * product, becomes their correlation. */
+#include "circulant.h"
+#include "simplify.h"
+
+static bool is_index(const gram_node *a, gram_op op)
+{
+    return a->op == op && a->type == GRAM_INT;
+}
+
+/* i <= j of a row i and a column j, where `first` is the row's index; with the column's, i >= j. */
+static bool is_ordered(const gram_node *keep, gram_op first)
+{
+    gram_op second = first == GRAM_OP_ROW ? GRAM_OP_COL : GRAM_OP_ROW;
+    return keep->op == GRAM_OP_ILE && is_index(keep->args[0], first) && is_index(keep->args[1], second);
+}
+
+/* Of C[i, j] = w[(j - i) mod n], w[(i - j) mod n], or either of these where the difference is not below 0 and dropped
+ * elsewhere, or the softmax of w[j - i], i <= j: its mode, and w in *column. -1: it is none of them. */
+static int mode_of(gram_node *C, gram_node **column)
+{
+    const gram_node *keep = NULL;
+    int mode = GRAM_FFT_REVERSED, weights = C->op == GRAM_OP_SOFTMAX ? GRAM_FFT_SOFTMAX : 0;
+    if (weights)
+        C = C->args[0];
+    if (C->op == GRAM_OP_KEEP) {
+        keep = C->args[1];
+        C = C->args[0];
+    }
+    if (C->op == GRAM_OP_TRANSPOSE) {
+        mode = 0;
+        C = C->args[0];
+    }
+    if (C->op != GRAM_OP_CIRCULANT || C->args[0]->keep)
+        return -1;
+    *column = C->args[0];
+    if (keep && !is_ordered(keep, mode == GRAM_FFT_REVERSED ? GRAM_OP_COL : GRAM_OP_ROW))
+        return -1;
+    mode |= keep ? GRAM_FFT_CAUSAL : 0;
+    return weights && mode != GRAM_FFT_CAUSAL ? -1 : mode | weights;
+}
+
+static gram_node *pair(gram_ctx *ctx, gram_loc loc, gram_op op, gram_node *a, gram_node *b, int mode)
+{
+    gram_node like = {.index = mode};
+    return gram_node_make(ctx, loc, op, 2, (gram_node *[]){a, b}, &like);
+}
+
+gram_node *gram_circulant_product(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *w = NULL;
+    int mode = mode_of(node->args[1], &w);
+    if (mode >= 0)
+        return pair(ctx, node->loc, GRAM_OP_CONVOLVE, node->args[0], w, mode);
+    mode = mode_of(node->args[0], &w); /* C B = (B' C')', and C' is C in the other direction */
+    if (mode < 0 || mode & GRAM_FFT_SOFTMAX)
+        return NULL;
+    gram_node *turned = gram_transposed(ctx, node->args[1]);
+    return gram_node_unary(ctx, node->loc, GRAM_OP_TRANSPOSE,
+                           pair(ctx, node->loc, GRAM_OP_CONVOLVE, turned, w, mode ^ GRAM_FFT_REVERSED));
+}
+
+gram_node *gram_circulant_softmax(gram_ctx *ctx, const gram_node *node)
+{
+    const gram_node *C = node->args[0];
+    if (C->op != GRAM_OP_CIRCULANT || C->args[0]->keep)
+        return NULL;
+    return gram_node_unary(ctx, node->loc, GRAM_OP_CIRCULANT,
+                           gram_node_unary(ctx, node->loc, GRAM_OP_SOFTMAX, C->args[0]));
+}
+
+gram_node *gram_circulant_wrap(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0];
+    int mode = 0;
+    if (a->op == GRAM_OP_KEEP && is_ordered(a->args[1], GRAM_OP_COL)) {
+        a = a->args[0];
+        mode = GRAM_FFT_CAUSAL;
+    }
+    if (a->op != GRAM_OP_MATMUL || a->keep || a->args[0]->keep || a->args[1]->keep)
+        return NULL;
+    return pair(ctx, node->loc, GRAM_OP_LAGS, gram_transposed(ctx, a->args[0]), a->args[1], mode);
+}
+
+gram_node *gram_circulant_entries(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node rows = {.type = GRAM_INT, .rows = node->args[0]->rows, .cols = gram_dim_number(1)};
+    gram_node cols = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = rows.rows}, size = {.dim = rows.rows};
+    gram_node *i = gram_node_make(ctx, node->loc, GRAM_OP_ROW, 0, NULL, &rows);
+    gram_node *j = gram_node_make(ctx, node->loc, GRAM_OP_COL, 0, NULL, &cols);
+    gram_node *n = gram_dim_known(rows.rows) ? gram_node_number(ctx, node->loc, GRAM_INT, (double)rows.rows.number)
+                                             : gram_node_make(ctx, node->loc, GRAM_OP_SIZE, 0, NULL, &size);
+    gram_op way = node->op == GRAM_OP_CIRCULANT ? GRAM_OP_ISUB : GRAM_OP_IADD;
+    gram_node *at = gram_node_binary(ctx, node->loc, GRAM_OP_IMOD, gram_node_binary(ctx, node->loc, way, i, j), n);
+    if (node->op == GRAM_OP_CIRCULANT)
+        return gram_node_ternary(ctx, node->loc, GRAM_OP_GATHER, node->args[0], at,
+                                 gram_node_number(ctx, node->loc, GRAM_INT, 0));
+    gram_node *lags = gram_node_ternary(ctx, node->loc, GRAM_OP_GATHER, node->args[0], at, i);
+    return gram_transposed(ctx, gram_node_unary(ctx, node->loc, GRAM_OP_SUM, lags));
+}
