@@ -107,6 +107,14 @@ static gram_cost life_cost(gram_ctx *ctx, const gram_plan *plan, const gram_life
     return cost;
 }
 
+static bool is_callers(const gram_plan *plan, int room)
+{
+    for (int k = 0; k < plan->nlives; k++)
+        if (plan->lives[k].room == room && gram_is_output(plan, &plan->lives[k]))
+            return true;
+    return false;
+}
+
 /* The greatest of what takes turns in the room, where sizes can tell: added to the cost; else as max(...) to the text. */
 static void add_room(gram_ctx *ctx, const gram_plan *plan, int room, gram_cost *cost, gram_text *text)
 {
@@ -134,7 +142,8 @@ static const char *workspace(gram_ctx *ctx, const gram_plan *plan)
     gram_cost cost = {.ctx = ctx};
     gram_text text = {.ctx = ctx};
     for (int room = 0; room < plan->nrooms; room++)
-        add_room(ctx, plan, room, &cost, &text);
+        if (!is_callers(plan, room))
+            add_room(ctx, plan, room, &cost, &text);
     return gram_format(ctx, "%s%s%sthe threads' blocks", cost.terms ? gram_cost_text(&cost) : "",
                        cost.terms ? " + " : "", text.data ? text.data : "");
 }

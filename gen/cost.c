@@ -62,12 +62,20 @@ void gram_cost_sum(gram_cost *cost, const gram_cost *b)
         find_term(cost, term->sizes)->factor += term->factor;
 }
 
+/* Has the term these sizes, or these for each of the items, of which there is at least one? */
+static bool has_sizes(const gram_cost_term *term, const char *sizes)
+{
+    static const char batch[] = " batch";
+    return !strcmp(term->sizes, sizes) ||
+           (!strncmp(term->sizes, batch, strlen(batch)) && !strcmp(term->sizes + strlen(batch), sizes));
+}
+
 bool gram_cost_covers(const gram_cost *a, const gram_cost *b)
 {
     bool covers = true;
     for (const gram_cost_term *term = b->terms; term && covers; term = term->next) {
         const gram_cost_term *same = a->terms;
-        while (same && strcmp(same->sizes, term->sizes) != 0)
+        while (same && !has_sizes(same, term->sizes))
             same = same->next;
         covers = same && same->factor >= term->factor;
     }

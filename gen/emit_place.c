@@ -91,7 +91,8 @@ static const char *place_view(emitter *e, const gram_buffer *b)
 
 static const char *buffer_size(emitter *e, const gram_buffer *b)
 {
-    return count(e, b->heads, b->batched, gram_format(e->ctx, "%s * %s", dim(e, b->rows), dim(e, b->cols)));
+    const char *more = b->read_beyond ? " + GRAM_PAD" : "";
+    return count(e, b->heads, b->batched, gram_format(e->ctx, "%s * %s%s", dim(e, b->rows), dim(e, b->cols), more));
 }
 
 const char *gram_emit_pack_name(emitter *e, const gram_pack *pack)
@@ -176,11 +177,20 @@ static const char *life_size(emitter *e, const gram_life *life)
     }
 }
 
-/* How many arrays take turns in a room. */
+/* The output whose array is the room, or NULL. */
+static const gram_life *room_output(const gram_plan *plan, int room)
+{
+    for (int k = 0; k < plan->nlives; k++)
+        if (plan->lives[k].room == room && gram_is_output(plan, &plan->lives[k]))
+            return &plan->lives[k];
+    return NULL;
+}
+
+/* How many arrays take turns in a room of the workspace; 0 for a caller's array. */
 static int turns(const gram_plan *plan, int room)
 {
     int n = 0;
-    for (int k = 0; k < plan->nlives; k++)
+    for (int k = 0; k < plan->nlives && !room_output(plan, room); k++)
         n += plan->lives[k].room == room;
     return n;
 }
@@ -194,15 +204,38 @@ static int shared_number(const gram_plan *plan, int room)
     return n;
 }
 
+/* Where the array must have a place of its own, as a condition: a loop of few queries still needs what stood in the room
+ * before. NULL: nowhere. */
+static const char *apart_when(emitter *e, const gram_life *life)
+{
+    for (int k = 0; k < e->plan->nlives; k++) {
+        const gram_life *other = &e->plan->lives[k];
+        if (other == life || other->room != life->room || other->last > life->first || other->few_last < life->first)
+            continue;
+        const char *few = dim(e, other->few), *many = gram_format(e->ctx, "%s > GRAM_BLOCK", few);
+        if (life->kind != GRAM_LIFE_PACK || strcmp(gram_emit_pack_when(e, life->index), many) != 0)
+            return gram_format(e->ctx, "%s <= GRAM_BLOCK", few);
+    }
+    return NULL;
+}
+
+static const gram_life *life_of(const gram_plan *plan, gram_life_kind kind, int index)
+{
+    const gram_life *life = plan->lives;
+    while (life->kind != kind || life->index != index)
+        life++;
+    return life;
+}
+
 /* Where an array of the workspace starts. */
 static const char *place_of(emitter *e, gram_life_kind kind, int index)
 {
-    const gram_life *life = e->plan->lives;
-    while (life->kind != kind || life->index != index)
-        life++;
-    if (turns(e->plan, life->room) > 1)
-        return gram_format(e->ctx, "room%d", shared_number(e->plan, life->room));
-    return gram_format(e->ctx, "gram_carve(workspace, &used, %s)", life_size(e, life));
+    const gram_life *life = life_of(e->plan, kind, index);
+    const char *own = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", life_size(e, life));
+    if (turns(e->plan, life->room) < 2)
+        return own;
+    const char *room = gram_format(e->ctx, "room%d", shared_number(e->plan, life->room)), *apart = apart_when(e, life);
+    return apart ? gram_format(e->ctx, "%s ? %s : %s", apart, own, room) : room;
 }
 
 /* Of the room's arrays, in order of time, the names and the sizes, equal ones once. */
@@ -280,6 +313,19 @@ static const char *place_input(emitter *e, const gram_buffer *b)
                        given, b->name, b->name, buffer_size(e, b));
 }
 
+/* In the workspace; or in an output's array until that is written, where the caller gave one. */
+static const char *place_work(emitter *e, int buffer)
+{
+    const gram_buffer *b = &e->plan->buffers[buffer];
+    const gram_life *output = room_output(e->plan, life_of(e->plan, GRAM_LIFE_BUFFER, buffer)->room);
+    const char *own = place_dense(e, b, place_of(e, GRAM_LIFE_BUFFER, buffer));
+    if (!output)
+        return own;
+    const char *host = e->plan->buffers[output->index].name;
+    return gram_format(e->ctx, "job->%s = job->%s; /* until that is written */\nif (!args->%s) {\n    %s\n}", b->name,
+                       host, e->spec->outputs[e->plan->buffers[output->index].index].name, own);
+}
+
 static const char *place_buffer(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
@@ -291,7 +337,7 @@ static const char *place_buffer(emitter *e, int buffer)
     case GRAM_AT_VIEW:
         return place_view(e, b);
     default:
-        return place_dense(e, b, place_of(e, GRAM_LIFE_BUFFER, buffer));
+        return place_work(e, buffer);
     }
 }
 

@@ -102,6 +102,7 @@ static void add_leaves(emitter *e, const gram_step *step)
         gram_template_begin(e->L, NULL);
         gram_template_set_number(e->L, "index", k);
         set(e, "left", left->name);
+        gram_template_set_flag(e->L, "same", leaf->same && !gram_is_linear(step));
         gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
         set(e, "source", gram_print_at(e->ctx, step, left, ""));
         set(e, "panels", gram_print_at(e->ctx, step, left, "_panels"));
@@ -208,6 +209,7 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     bool halves = stream && step->keep; /* less of a tile that is kept in part */
     set(e, "block_rows", halves ? "GRAM_BLOCK / 2" : "GRAM_BLOCK");
     set(e, "block_of", halves ? "(GRAM_BLOCK / 2)" : "GRAM_BLOCK");
+    gram_template_set_flag(e->L, "few", 0);
     set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
     set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
     if (linear)

@@ -8,7 +8,7 @@
 #include "print.h"
 #include "template.h"
 
-extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_tile[],
+extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_queries[], gram_template_tile[],
     gram_template_tiles[], gram_template_decode[];
 
 typedef gram_emitter emitter;
@@ -216,6 +216,7 @@ static const char *add_few(emitter *e, const gram_step *step, const char *range,
     set_loop(e, true, group);
     const char *start = render(e, gram_template_start, "start.c.in"),
                *body = render(e, gram_template_tile, "tile.c.in");
+    set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
     const char *room = few_places(e, step, group, tiles, last);
     const char *all = gram_format(e->ctx, "%s%s%s", start, body, arguments);
     gram_template_set_number(e->L, "groups", heads / group);

@@ -360,12 +360,25 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
     return n;
 }
 
+/* Can columns of so many rows be read as whole vectors where they lie? What a vector reads beyond its column goes into
+ * sums that are not stored: the next columns, and after the last of the workspace's arrays some room. */
+static bool reads_vectors(gram_planner *p, int buffer, gram_dim rows)
+{
+    const int pad = p->plan->real_bits == 64 ? 8 : 16;
+    gram_buffer *base = &p->plan->buffers[buffer];
+    bool whole = gram_dim_known(rows) && rows.number % pad == 0;
+    while (base->storage == GRAM_AT_VIEW)
+        base = &p->plan->buffers[base->base];
+    if (!gram_buffer_contiguous(p->plan, buffer) || (!whole && base->storage != GRAM_AT_WORK))
+        return false;
+    base->read_beyond |= !whole;
+    return true;
+}
+
 static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
 {
-    int pad = p->plan->real_bits == 64 ? 8 : 16;
     gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0])};
-    bool whole = gram_dim_known(sum.rows) && sum.rows.number % pad == 0;
-    if (!whole || !gram_buffer_contiguous(p->plan, sum.left))
+    if (!reads_vectors(p, sum.left, sum.rows))
         sum.pack = gram_plan_pack(p, sum.left, false);
     step->sums[step->nsums++] = sum;
 }
@@ -450,6 +463,7 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
 
 typedef struct fusion {
     gram_planner *p;
+    const gram_node *formula;
     gram_node *first; /* the first sum met */
     bool possible;
 } fusion;
@@ -464,6 +478,8 @@ static void look_for_sums(fusion *f, gram_node *node, char *seen)
         if (!f->first)
             f->first = node;
         f->possible &= streams_with(f->p, f->first, node);
+    } else if (node != f->formula && gram_is_shared(f->p, node)) {
+        return; /* read from an array of its own */
     } else if (is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE &&
                node->op != GRAM_OP_SQDIST && node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
         for (int k = 0; k < node->nargs; k++)
@@ -476,18 +492,18 @@ static void look_for_sums(fusion *f, gram_node *node, char *seen)
 }
 
 /* Every part of the formula that is not entry by entry must be there before the stream starts. */
-static bool ready_before(gram_planner *p, gram_node *node, gram_node *const *group, int n)
+static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *node, gram_node *const *group, int n)
 {
     for (int k = 0; k < n; k++)
         if (node == group[k])
             return true;
     if (p->computed[node->id])
         return true;
-    if (!is_formula(node))
+    if (!is_formula(node) || (node != formula && gram_is_shared(p, node)))
         return !depends_on(p, node, group, n);
     bool ready = true;
     for (int k = 0; k < node->nargs && ready; k++)
-        ready = ready_before(p, node->args[k], group, n);
+        ready = ready_before(p, formula, node->args[k], group, n);
     return ready;
 }
 
@@ -495,7 +511,7 @@ static bool ready_before(gram_planner *p, gram_node *node, gram_node *const *gro
 static bool fuse_into(gram_planner *p, gram_node *node, int buffer)
 {
     bool column = gram_dim_is(node->cols, 1);
-    fusion f = {.p = p, .possible = node->id < p->known && !gram_dim_is(node->rows, 1) && !column};
+    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !gram_dim_is(node->rows, 1) && !column};
     gram_node *group[GRAM_MOST];
     if (f.possible)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
@@ -503,7 +519,7 @@ static bool fuse_into(gram_planner *p, gram_node *node, int buffer)
         !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
         return false;
     int n = collect_group(p, f.first, group);
-    if (!ready_before(p, node, group, n))
+    if (!ready_before(p, node, node, group, n))
         return false;
     stream_into(p, group, n, node, buffer);
     return true;

@@ -36,6 +36,7 @@ typedef struct gram_buffer {
     bool batched;
     bool flat;    /* heads inside a token: [batch, cols, heads, rows] */
     bool weights; /* [heads, rows, cols] as written in the maths */
+    bool read_beyond; /* WORK: as much as a vector behind its end is read, and not used */
     int base;     /* VIEW: the array seen */
     gram_view_of view;
     gram_dim from;
@@ -92,6 +93,7 @@ typedef struct gram_leaf {
     int left, right;
     gram_dim inner;
     int pack;
+    bool same; /* queries and keys are the same tokens of the workspace: packed keys serve as queries too */
     int scale; /* instruction of rate ONE that the product is multiplied by, or -1 */
 } gram_leaf;
 
@@ -148,15 +150,18 @@ typedef struct gram_phase {
 } gram_phase;
 
 /* An array of the workspace: a buffer, a pack, or the states that a step has for its parts. It is in use from phase
- * `first` to phase `last`, both counted; last is -1 where it is not used at all. */
+ * `first` to phase `last`, both counted; last is -1 where it is not used at all. A loop of few queries, which runs where
+ * `few` is no more than GRAM_BLOCK, may need it to phase `few_last`. */
 typedef enum gram_life_kind { GRAM_LIFE_BUFFER, GRAM_LIFE_PACK, GRAM_LIFE_STATES } gram_life_kind;
 typedef struct gram_life {
     gram_life_kind kind;
     int index; /* among the plan's buffers, packs or steps */
-    int first, last;
+    int first, last, few_last;
+    gram_dim few;
     int room;       /* arrays of one room take turns in it; -1: unused */
     double nominal; /* numbers, were every runtime size GRAM_MANY */
     bool grows;     /* with a runtime size */
+    bool alone;     /* shares no room */
 } gram_life;
 
 typedef struct gram_plan {
@@ -180,6 +185,8 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
 
 /* Puts packs and steps in order, and the arrays of the workspace into rooms (schedule.c). */
 void gram_schedule(gram_ctx *ctx, gram_plan *plan);
+/* Is it the caller's array of an output, whose room is no part of the workspace? */
+bool gram_is_output(const gram_plan *plan, const gram_life *life);
 /* Is the buffer, or a view of it, read by a step or packed? */
 bool gram_is_read(const gram_plan *plan, int buffer);
 /* Is it an output that its caller may leave out, and which nothing else needs? */
@@ -223,6 +230,9 @@ bool gram_is_stream(gram_planner *p, const gram_node *node);
 bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node);
 /* Is it a formula over a product that would be made in its tiles? */
 bool gram_holds_product(gram_planner *p, const gram_node *node);
+
+/* Is it a formula over products, of tokens and not of pairs, that other formulas use too? Its products are worth keeping. */
+bool gram_is_shared(gram_planner *p, const gram_node *node);
 
 /* Is node computed from its whole operand at once (an inverse, a running sum)? */
 bool gram_is_whole(const gram_node *node);

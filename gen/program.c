@@ -119,6 +119,14 @@ static int add_scalar(gram_planner *p, gram_step *step, gram_program *program, g
     return add_op(p, program, node, node->op, node->nargs, args);
 }
 
+/* Are the queries what the panels of the keys hold, and in the workspace? */
+static bool is_same(const gram_plan *plan, const gram_leaf *leaf)
+{
+    const gram_buffer *left = &plan->buffers[leaf->left];
+    return left->storage == GRAM_AT_VIEW && left->view == GRAM_VIEW_TRANSPOSE && left->base == leaf->right &&
+           plan->buffers[leaf->right].storage == GRAM_AT_WORK;
+}
+
 static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     gram_node *a = node->args[0], *b = node->args[1];
@@ -132,6 +140,7 @@ static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gra
     }
     leaf.right = gram_plan_buffer(p, b);
     leaf.pack = gram_plan_pack(p, leaf.left, true);
+    leaf.same = is_same(p->plan, &leaf);
     if (step->nleaves == GRAM_MOST)
         gram_fail(p->ctx, node->loc, "more than %d products in one formula", GRAM_MOST);
     gram_instr instr = blank(node, GRAM_I_LEAF);
@@ -273,13 +282,17 @@ static int add_own(gram_planner *p, const gram_step *step, gram_program *program
     return -1;
 }
 
-/* A formula over products, of tokens and not of pairs, that other formulas use too: its products are worth keeping. */
-static bool is_shared(gram_planner *p, const gram_step *step, const gram_node *node)
+bool gram_is_shared(gram_planner *p, const gram_node *node)
+{
+    return gram_op_is_scalar(node->op) && node->type == GRAM_REAL && node->id < p->known && p->users[node->id] > 1 &&
+           !gram_is_pair(node) && gram_holds_product(p, node);
+}
+
+/* Is it better read than made again: shared, and neither what the step makes nor used in that alone? */
+static bool is_read(gram_planner *p, const gram_step *step, const gram_node *node)
 {
     bool root = node == step->what && strcmp(step->template, "stream") != 0;
-    return gram_op_is_scalar(node->op) && !root && node->type == GRAM_REAL && node->id < p->known &&
-           p->users[node->id] > 1 && !gram_is_pair(node) && gram_holds_product(p, node) &&
-           !gram_used_only_in(p, step->what, node);
+    return !root && gram_is_shared(p, node) && !gram_used_only_in(p, step->what, node);
 }
 
 int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
@@ -294,7 +307,7 @@ int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gr
     int index = add_index(p, program, node);
     if (index >= 0)
         return index;
-    if (is_shared(p, step, node))
+    if (is_read(p, step, node))
         return add_load(p, program, node);
     if (gram_op_is_scalar(node->op))
         return add_scalar(p, step, program, node);

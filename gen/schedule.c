@@ -1,15 +1,25 @@
 /* Schedule: in which order packs and steps run, and which arrays of the workspace take turns in one room.
  *
- * A pack is made when it is first read. An array of the workspace lives from the phase that first writes it to the one
+ * An array of the workspace lives from the phase that first writes it to the one
  * that last reads it; arrays whose lives do not meet may stand in the same room, which is as large as its largest. Sizes
  * are known only when the kernel runs, so large ones by their nominal size choose first, and each takes the first room
- * that is free while it lives. What grows with a runtime size shares no room with what does not. */
+ * that is free while it lives. What grows with a runtime size shares no room with what does not. The caller's array of an
+ * output is a room too, until the output is written, for what lies as the output does. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "chain.h"
 #include "plan.h"
 
 /* --- what a step reads --------------------------------------------------------------------------------------------- */
+
+/* The array that a view, or a view of one, is a part of. */
+static int base_of(const gram_plan *plan, int buffer)
+{
+    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
+        buffer = plan->buffers[buffer].base;
+    return buffer;
+}
 
 static bool loads(const gram_program *program, int buffer)
 {
@@ -20,22 +30,26 @@ static bool loads(const gram_program *program, int buffer)
     return false;
 }
 
-/* Is a factor that has a pack read where it lies too? */
-static bool reads_in_place(const gram_step *step, int pack)
+/* When a step reads a buffer: whatever the sizes are; also in a loop of few queries alone; also as a pack of it. */
+typedef enum when { ALWAYS, FEW_TOO, PACKED_TOO } when;
+
+static bool reads_factor(const gram_step *step, int pack, when when)
 {
-    return pack < 0 || step->few != GRAM_FEW_NEVER || gram_is_linear(step);
+    if (pack < 0 || step->few == GRAM_FEW_ALWAYS || gram_is_linear(step))
+        return true;
+    return when == PACKED_TOO || (when == FEW_TOO && step->few == GRAM_FEW_PERHAPS);
 }
 
-/* Does the step read the buffer itself? With `packed`, or a pack of it? */
-static bool reads(const gram_step *step, int buffer, bool packed)
+static bool reads(const gram_step *step, int buffer, when when)
 {
     bool read = loads(&step->program, buffer);
     for (int k = 0; k < step->nleaves; k++) {
         const gram_leaf *leaf = &step->leaves[k];
-        read |= leaf->right == buffer || (leaf->left == buffer && (packed || reads_in_place(step, leaf->pack)));
+        read |= leaf->right == buffer && reads_factor(step, leaf->same ? leaf->pack : -1, when);
+        read |= leaf->left == buffer && reads_factor(step, leaf->pack, when);
     }
     for (int k = 0; k < step->nsums; k++)
-        read |= step->sums[k].left == buffer && (packed || reads_in_place(step, step->sums[k].pack));
+        read |= step->sums[k].left == buffer && reads_factor(step, step->sums[k].pack, when);
     for (int k = 0; k < step->nstores; k++)
         read |= loads(&step->stores[k].program, buffer);
     return read;
@@ -44,7 +58,7 @@ static bool reads(const gram_step *step, int buffer, bool packed)
 bool gram_is_read(const gram_plan *plan, int buffer)
 {
     for (int k = 0; k < plan->nsteps; k++)
-        if (reads(plan->steps[k], buffer, true))
+        if (reads(plan->steps[k], buffer, PACKED_TOO))
             return true;
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && gram_is_read(plan, k))
@@ -54,24 +68,60 @@ bool gram_is_read(const gram_plan *plan, int buffer)
 
 bool gram_is_optional(const gram_plan *plan, int buffer)
 {
-    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
-        buffer = plan->buffers[buffer].base;
-    return plan->buffers[buffer].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, buffer);
+    const int base = base_of(plan, buffer);
+    return plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base);
 }
 
 /* --- order --------------------------------------------------------------------------------------------------------- */
 
+static bool writes(const gram_plan *plan, const gram_step *step, int base)
+{
+    for (int k = 0; k < step->nstores; k++)
+        if (base_of(plan, step->stores[k].buffer) == base)
+            return true;
+    return false;
+}
+
+/* Does step k finish an array of the workspace that is read from now on as packs only, blocks of queries being many? */
+static bool finishes(const gram_plan *plan, int k, int buffer)
+{
+    const int base = base_of(plan, buffer);
+    if (plan->buffers[base].storage != GRAM_AT_WORK || !writes(plan, plan->steps[k], base))
+        return false;
+    for (int later = k + 1; later < plan->nsteps; later++) {
+        if (writes(plan, plan->steps[later], base))
+            return false;
+        for (int b = 0; b < plan->nbuffers; b++)
+            if (base_of(plan, b) == base && reads(plan->steps[later], b, ALWAYS))
+                return false;
+    }
+    return true;
+}
+
+static bool is_packed(const gram_plan *plan, int pack)
+{
+    for (int k = 0; k < plan->nsteps; k++)
+        if (gram_reads_pack(plan->steps[k], pack))
+            return true;
+    return false;
+}
+
+/* A pack is made when it is first read; or, where what it packs is not needed any more, at once. */
 static void set_order(gram_ctx *ctx, gram_plan *plan)
 {
     char *made = gram_alloc(ctx, (size_t)plan->npacks + 1);
     plan->order = gram_alloc(ctx, (size_t)(plan->npacks + plan->nsteps + 1) * sizeof *plan->order);
-    for (int k = 0; k < plan->nsteps; k++) {
-        for (int pack = 0; pack < plan->npacks; pack++)
-            if (!made[pack] && gram_reads_pack(plan->steps[k], pack)) {
-                made[pack] = 1;
+    for (int k = 0; k < 2 * plan->nsteps; k++) {
+        const gram_step *step = plan->steps[k / 2];
+        for (int pack = 0; pack < plan->npacks; pack++) {
+            bool now = k % 2 ? is_packed(plan, pack) && finishes(plan, k / 2, plan->packs[pack].buffer)
+                             : gram_reads_pack(step, pack);
+            if (now && !made[pack])
                 plan->order[plan->norder++] = (gram_phase){pack, -1};
-            }
-        plan->order[plan->norder++] = (gram_phase){-1, k};
+            made[pack] |= now;
+        }
+        if (k % 2 == 0)
+            plan->order[plan->norder++] = (gram_phase){-1, k / 2};
     }
 }
 
@@ -88,12 +138,13 @@ static void extend(gram_life *life, int phase)
     life->last = phase;
 }
 
-static bool writes(const gram_step *step, int buffer)
+/* Where two loops of few queries go by different sizes, one of them may run though the other does not. */
+static void extend_few(gram_life *life, int phase, gram_dim queries)
 {
-    for (int k = 0; k < step->nstores; k++)
-        if (step->stores[k].buffer == buffer)
-            return true;
-    return false;
+    if (life->few_last >= 0 && !gram_dim_equal(life->few, queries))
+        extend(life, phase);
+    life->few_last = phase;
+    life->few = queries;
 }
 
 static void follow_phase(lives *l, int phase)
@@ -102,12 +153,13 @@ static void follow_phase(lives *l, int phase)
     const int pack = plan->order[phase].pack, at = plan->order[phase].step;
     const gram_step *step = at >= 0 ? plan->steps[at] : NULL;
     for (int k = 0; k < plan->nbuffers; k++) {
-        int base = k;
-        while (plan->buffers[base].storage == GRAM_AT_VIEW)
-            base = plan->buffers[base].base;
-        bool used = step ? reads(step, k, false) || writes(step, k) : plan->packs[pack].buffer == k;
-        if (used && plan->buffers[base].storage == GRAM_AT_WORK)
+        const int base = base_of(plan, k);
+        if (plan->buffers[base].storage != GRAM_AT_WORK && plan->buffers[base].storage != GRAM_AT_OUTPUT)
+            continue;
+        if (step ? reads(step, k, ALWAYS) || writes(plan, step, base) : plan->packs[pack].buffer == k)
             extend(&l->buffers[base], phase);
+        else if (step && reads(step, k, FEW_TOO))
+            extend_few(&l->buffers[base], phase, step->queries);
     }
     for (int k = 0; k < plan->npacks; k++)
         if (step ? gram_reads_pack(step, k) : k == pack)
@@ -122,6 +174,7 @@ static gram_life life_of(gram_life_kind kind, int index, gram_dim rows, gram_dim
                        .index = index,
                        .first = -1,
                        .last = -1,
+                       .few_last = -1,
                        .room = -1,
                        .nominal = gram_dim_nominal(rows) * gram_dim_nominal(cols) * (heads > 1 ? heads : 1),
                        .grows = !gram_dim_known(rows) || !gram_dim_known(cols)};
@@ -145,12 +198,18 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
         gram_dim rows = step->nsums ? step->sums[0].rows : gram_dim_number(1);
         l.states[k] = life_of(GRAM_LIFE_STATES, k, rows, step->queries, step->heads);
         l.states[k].grows = true;
+        l.states[k].alone = step->few == GRAM_FEW_PERHAPS;
     }
     for (int phase = 0; phase < plan->norder; phase++)
         follow_phase(&l, phase);
 }
 
 /* --- rooms --------------------------------------------------------------------------------------------------------- */
+
+bool gram_is_output(const gram_plan *plan, const gram_life *life)
+{
+    return life->kind == GRAM_LIFE_BUFFER && plan->buffers[life->index].storage == GRAM_AT_OUTPUT;
+}
 
 static int largest_first(const void *a, const void *b)
 {
@@ -160,17 +219,102 @@ static int largest_first(const void *a, const void *b)
     return x->kind != y->kind ? (int)x->kind - (int)y->kind : x->index - y->index;
 }
 
-static bool meet(const gram_life *a, const gram_life *b)
+/* Does a step of blocks of queries read the buffer in no other way than as its blocks, or, where what it stores lies
+ * under what it read, tile by tile? Then its result may take the buffer's place. */
+static bool reads_blocks(const gram_step *step, int buffer)
 {
-    return a->first <= b->last && b->first <= a->last;
+    gram_step others = *step;
+    bool map = !strcmp(step->template, "map");
+    for (int k = 0; k < others.nleaves; k++)
+        if (others.leaves[k].right == buffer)
+            others.leaves[k].right = -1;
+    if (map && step->nstores == 1)
+        others.program.n = others.stores[0].program.n = 0;
+    for (int k = 0; map && k < step->program.n; k++) {
+        const gram_instr *instr = &step->program.instr[k];
+        if (instr->buffer == buffer && (instr->kind == GRAM_I_GATHER || instr->rate != GRAM_RATE_PAIR))
+            return false;
+    }
+    return !reads(&others, buffer, FEW_TOO);
 }
 
-static bool is_free(const gram_plan *plan, int room, const gram_life *life)
+static bool has_view(const gram_plan *plan, int buffer)
 {
-    for (int k = 0; k < plan->nlives; k++)
-        if (plan->lives[k].room == room && (meet(&plan->lives[k], life) || plan->lives[k].grows != life->grows))
-            return false;
-    return true;
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer)
+            return true;
+    return false;
+}
+
+/* What the step stores into the array: that itself, or the view of it as heads; NULL: another view, or nothing. */
+static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buffer)
+{
+    for (int k = 0; k < step->nstores; k++) {
+        gram_buffer *to = &plan->buffers[step->stores[k].buffer];
+        bool split = to->storage == GRAM_AT_VIEW && to->view == GRAM_VIEW_SPLIT && to->base == buffer;
+        if (split || step->stores[k].buffer == buffer)
+            return to;
+    }
+    return NULL;
+}
+
+/* Is b made where a is last read, block by block in a's place? Heads of a then lie as those of b do. */
+static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
+{
+    if (a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
+        plan->order[b->first].step < 0 || has_view(plan, a->index))
+        return false;
+    const gram_step *step = plan->steps[plan->order[b->first].step];
+    const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
+    bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
+    return to && blocks && gram_dim_is(step->outer, 1) && gram_dim_equal(to->rows, from->rows) &&
+           gram_dim_equal(to->cols, from->cols) && gram_dim_equal(to->cols, step->queries) &&
+           to->heads == from->heads && to->heads == step->heads && to->batched == from->batched &&
+           to->batched == step->batched && reads_blocks(step, a->index);
+}
+
+/* Puts the heads of what is taken over inside a token where what takes over has them there. */
+static void lay_alike(gram_plan *plan)
+{
+    for (int i = 0; i < plan->nlives; i++)
+        for (int k = 0; k < plan->nlives; k++) {
+            const gram_life *a = &plan->lives[i], *b = &plan->lives[k];
+            if (i != k && a->room >= 0 && a->room == b->room && takes_over(plan, a, b))
+                plan->buffers[a->index].flat = plan->buffers[b->index].heads != plan->buffers[a->index].heads;
+        }
+}
+
+static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
+{
+    return a->first <= b->last && b->first <= a->last && !takes_over(plan, a, b) && !takes_over(plan, b, a);
+}
+
+/* May the array stand in the caller's array of an output, until that is written? The strides are the caller's. */
+static bool fits_output(const gram_plan *plan, const gram_life *life, const gram_life *output)
+{
+    const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
+    return life->kind == GRAM_LIFE_BUFFER && gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) &&
+           a->heads == b->heads && a->batched == b->batched && !b->weights && !a->read_beyond &&
+           life->few_last < output->first;
+}
+
+static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)
+{
+    if (gram_is_output(plan, other) && !fits_output(plan, life, other))
+        return false;
+    return !other->alone && !life->alone && other->grows == life->grows && !meet(plan, other, life);
+}
+
+static void choose_room(gram_plan *plan, gram_life *life)
+{
+    bool free = false;
+    while (!free) {
+        free = true;
+        life->room++;
+        for (int k = 0; k < plan->nlives && free; k++)
+            free = &plan->lives[k] == life || plan->lives[k].room != life->room || may_share(plan, life, &plan->lives[k]);
+    }
+    plan->nrooms = life->room >= plan->nrooms ? life->room + 1 : plan->nrooms;
 }
 
 void gram_schedule(gram_ctx *ctx, gram_plan *plan)
@@ -178,12 +322,13 @@ void gram_schedule(gram_ctx *ctx, gram_plan *plan)
     set_order(ctx, plan);
     set_lives(ctx, plan);
     qsort(plan->lives, (size_t)plan->nlives, sizeof *plan->lives, largest_first);
-    for (int k = 0; k < plan->nlives; k++) {
-        gram_life *life = &plan->lives[k];
-        int room = 0;
-        while (life->last >= 0 && !is_free(plan, room, life))
-            room++;
-        life->room = life->last >= 0 ? room : -1;
-        plan->nrooms = life->room >= plan->nrooms ? life->room + 1 : plan->nrooms;
-    }
+    for (int k = 0; k < plan->nlives; k++)
+        if (gram_is_output(plan, &plan->lives[k])) {
+            plan->lives[k].last = plan->norder;
+            plan->lives[k].room = plan->nrooms++;
+        }
+    for (int k = 0; k < plan->nlives; k++)
+        if (plan->lives[k].last >= 0 && plan->lives[k].room < 0)
+            choose_room(plan, &plan->lives[k]);
+    lay_alike(plan);
 }

@@ -410,13 +410,18 @@ static gram_node *scale(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
-/* A / c = (1 / c) A for a number c. */
+/* A / c = (1 / c) A for a number c; and where A is a product, for one that the sizes tell, so that the product may be
+ * added to others. */
 static gram_node *divide(gram_ctx *ctx, const gram_node *node)
 {
-    const gram_node *c = node->args[1];
-    if (c->op != GRAM_OP_NUMBER || c->number == 0)
+    gram_node *a = node->args[0], *c = node->args[1], *one = gram_node_number(ctx, node->loc, GRAM_REAL, 1);
+    if (c->op == GRAM_OP_NUMBER && c->number != 0)
+        return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, 1 / c->number), a);
+    bool scaled = a->op == GRAM_OP_MUL && is_one_by_one(a->args[0]);
+    gram_node *product = scaled ? a->args[1] : a;
+    if (!is_one_by_one(c) || is_one_by_one(a) || product->op != GRAM_OP_MATMUL || product->keep)
         return NULL;
-    return build2(ctx, node, GRAM_OP_MUL, gram_node_number(ctx, node->loc, GRAM_REAL, 1 / c->number), node->args[0]);
+    return build2(ctx, node, GRAM_OP_MUL, build2(ctx, node, GRAM_OP_DIV, scaled ? a->args[0] : one, c), product);
 }
 
 #define OP(id, name, result, operands, vector, reference, range, ...) \

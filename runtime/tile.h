@@ -696,22 +696,27 @@ static inline void gram_tile_keep(gram_real *tile, const gram_bits *kept, int64_
 
 /* Is every number of rows x cols finite? (x - x is 0 only then.) */
 static inline int gram_tile_finite(const gram_real *b, int64_t ldb, int64_t rows, int64_t cols) {
+    const int64_t whole = cols / GRAM_LANES * GRAM_LANES;
     gram_vreal odd = gram_v_splat(0);
+    gram_real rest = 0;
     for (int64_t k = 0; k < rows; k++, b += ldb) {
-        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        for (int64_t c = 0; c < whole; c += GRAM_LANES) {
             gram_vreal v = gram_v_load(b + c);
             odd = odd + (v - v);
         }
+        for (int64_t c = whole; c < cols; c++) {
+            rest += b[c] - b[c];
+        }
     }
-    return gram_v_sum(odd) == 0;
+    return gram_v_sum(odd) == 0 && rest == 0;
 }
 
 /* gram_tile_mul with add, of a tile some of whose entries are dropped, and 0: where kept's bits are not set, nothing is
- * added, even if b has NaN or an infinity there. */
+ * added, even if b has NaN or an infinity there. Of columns past cols, which make the vectors whole, anything is. */
 static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_real *a, const gram_bits *kept,
                                       const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
     if (gram_tile_finite(b, ldb, inner, cols)) {
-        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, cols, 1);
+        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, GRAM_PADDED(cols), 1);
         return;
     }
     for (int64_t r = 0; r < rows; r++) {
