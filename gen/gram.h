@@ -155,7 +155,7 @@ gram_status gram_run(gram_kernel *kernel, int narguments, const gram_argument *a
 gram_status gram_run_on(gram_kernel *kernel, const gram_team *team, int narguments, const gram_argument *arguments,
                         char *message, size_t size);
 
-/* What a run on these arguments takes; the arguments may leave out outputs. */
+/* What a run on these arguments takes; the arguments may leave out outputs, which count as there. */
 typedef struct gram_cost {
     double operations; /* those of the plan's products and formulas; 0 for the reference */
     double bytes;      /* its arrays, each once */

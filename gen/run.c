@@ -158,8 +158,12 @@ static void run_compiled(gram_ctx *ctx, run *r)
     gram_kernel *kernel = r->kernel;
     const gram_team *team = team_for(r);
     slot *args = gram_alloc(ctx, (size_t)kernel->layout.nwords * sizeof(slot));
-    for (int i = 0; i < kernel->layout.nslots; i++)
-        fill_slot(&r->binding, &kernel->layout.slots[i], args + kernel->layout.slots[i].word);
+    for (int i = 0; i < kernel->layout.nslots; i++) {
+        const gram_slot *s = &kernel->layout.slots[i];
+        fill_slot(&r->binding, s, args + s->word);
+        if (r->cost && s->kind == GRAM_SLOT_OUTPUT && !args[s->word].pointer)
+            args[s->word].pointer = r; /* any: it counts as there, and is not looked at */
+    }
     size_t workspace = kernel->workspace(args, team ? team->threads : 1);
     if (r->cost) {
         r->cost->workspace = workspace;
