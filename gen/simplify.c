@@ -410,6 +410,18 @@ static gram_node *scale(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
+/* c 0 = 0, and c [A 0] = [c A, 0], so that blocks are added and taken apart as such. */
+static gram_node *scale_blocks(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *c = node->args[0], *b = node->args[1];
+    if (c->op != GRAM_OP_NUMBER || b->keep || !has_zero_block(b))
+        return NULL;
+    if (is_zero(b))
+        return zeros(ctx, node->loc, node->rows, node->cols);
+    return build2(ctx, node, b->op, build2(ctx, node, GRAM_OP_MUL, c, b->args[0]),
+                  build2(ctx, node, GRAM_OP_MUL, c, b->args[1]));
+}
+
 /* A / c = (1 / c) A for a number c; and where A is a product, for one that the sizes tell, so that the product may be
  * added to others. */
 static gram_node *divide(gram_ctx *ctx, const gram_node *node)
@@ -563,6 +575,7 @@ static const struct {
     {GRAM_OP_VCAT, blocks_of_zeros},
     {GRAM_OP_ADD, sum_factor},
     {GRAM_OP_MUL, scale},
+    {GRAM_OP_MUL, scale_blocks},
     {GRAM_OP_DIV, divide},
     {GRAM_OP_AND, both},
     {GRAM_OP_SUM_HEADS, sum_heads_product},
