@@ -136,10 +136,14 @@ static int common(int a, int b)
     return b ? common(b, a % b) : a;
 }
 
-/* How many heads, one after the other, share everything that belongs to keys. */
+/* How many heads, one after the other, share everything that belongs to keys. Blocks that are scaled by what is computed
+ * for each head are made with it. */
 static int sharing(emitter *e, const gram_step *step)
 {
     int heads = step->heads > 1 ? step->heads : 1, group = heads;
+    for (int k = 0; k < step->nleaves; k++)
+        if (step->leaves[k].scale >= 0 && step->program.instr[step->leaves[k].scale].kind != GRAM_I_NUMBER)
+            return 1;
     for (int k = 0; k < step->nleaves + step->nsums; k++) {
         int left = k < step->nleaves ? step->leaves[k].left : step->sums[k - step->nleaves].left;
         int own = e->plan->buffers[left].heads;

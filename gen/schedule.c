@@ -295,7 +295,7 @@ static bool fits_output(const gram_plan *plan, const gram_life *life, const gram
     const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
     return life->kind == GRAM_LIFE_BUFFER && gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) &&
            a->heads == b->heads && a->batched == b->batched && !b->weights && !a->read_beyond &&
-           life->few_last < output->first;
+           life->few_last <= life->last;
 }
 
 static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)
