@@ -815,7 +815,7 @@ static void attention_stream_O_few(void *data, int thread)
         items = job->batch * parts;
     gram_real *const scratch = job->scratch + thread * job->scratch_size;
     gram_real *const block0 = scratch;
-    gram_real *const panel0 = block0 + 1 * GRAM_BLOCK * 4;
+    gram_real *const panel0 = block0 + GRAM_BLOCK * 4;
     gram_real *const rows0 = panel0 + GRAM_TILE * 4;
     gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(3);
     const int in_place0 = job->K_turned.col == 1 && queries <= GRAM_FEW_ROWS;
@@ -892,10 +892,8 @@ static size_t attention_place(attention_job *job, const attention_args *args, vo
     job->stream_O_states.data = gram_carve(workspace, &used,
         job->n <= GRAM_BLOCK ? (job->m > GRAM_PART ? job->batch * gram_parts(job->m,
         GRAM_PART) : threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
-    job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) +
-        1 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 4 + GRAM_TILE * 4 + GRAM_TILE * GRAM_PADDED(3) +
-        1 * GRAM_BLOCK * GRAM_TILE));
+    job->scratch_size = gram_most(GRAM_BLOCK * 4 + GRAM_BLOCK * (GRAM_PADDED(3)) + GRAM_BLOCK * GRAM_TILE,
+        GRAM_BLOCK * 4 + GRAM_TILE * 4 + GRAM_TILE * GRAM_PADDED(3) + GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
     return used;
@@ -919,13 +917,7 @@ static void attention_phases(attention_job *job, const gram_team *team)
 
 static int attention_check(const attention_args *args)
 {
-    if (!args->Q) {
-        return ATTENTION_NULL_INPUT;
-    }
-    if (!args->K) {
-        return ATTENTION_NULL_INPUT;
-    }
-    if (!args->V) {
+    if (!args->Q || !args->K || !args->V) {
         return ATTENTION_NULL_INPUT;
     }
     if (args->batch < 0 || args->batch >= GRAM_MOST_TOKENS) {

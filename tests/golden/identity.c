@@ -672,10 +672,8 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
     job->work1_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
     job->stream_work2_states.data = gram_carve(workspace, &used, (job->n > GRAM_PART ? job->batch * gram_parts(job->n,
         GRAM_PART) : threads) * (4 * (GRAM_PADDED(4))) + GRAM_BLOCK);
-    job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, GRAM_TILE * GRAM_PADDED(4) + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = GRAM_TILE * GRAM_PADDED(4) + GRAM_BLOCK * GRAM_TILE;
+    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
     return used;
@@ -696,10 +694,7 @@ static void identity_phases(identity_job *job, const gram_team *team)
 
 static int identity_check(const identity_args *args)
 {
-    if (!args->X) {
-        return IDENTITY_NULL_INPUT;
-    }
-    if (!args->W) {
+    if (!args->X || !args->W) {
         return IDENTITY_NULL_INPUT;
     }
     if (args->batch < 0 || args->batch >= GRAM_MOST_TOKENS) {

@@ -31,7 +31,7 @@
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
  *            78 batch n flops
  * bytes      48 batch n + 648
- * workspace  248 batch n + 3072 + the threads' blocks
+ * workspace  72 batch n + 3072 + the threads' blocks
  * parameters 162
  *
  * From spec 4b62feef0c31b023, by: gram emit layer.lua
@@ -475,23 +475,6 @@ static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t r
     }
 }
 
-/* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
-static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows,
-    int64_t inner) {
-    const int64_t padded = GRAM_PADDED(inner);
-    if (row == 1 && col != 1) {
-        gram_turn(to, padded, from, col, inner, rows);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t k = 0; k < inner && (row != 1 || col == 1); k++) {
-            to[r * padded + k] = col == 1 ? from[r * row + k] : from[r * row + k * col];
-        }
-        for (int64_t k = inner; k < padded; k++) {
-            to[r * padded + k] = 0;
-        }
-    }
-}
-
 /* Packs rows x inner numbers, scaled: block[r * inner + k] = scale * from[r * row + k * col]. */
 static inline void gram_block(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
                               int64_t inner, gram_real scale) {
@@ -846,22 +829,27 @@ static inline void gram_tile_keep(gram_real *tile, const gram_bits *kept, int64_
 
 /* Is every number of rows x cols finite? (x - x is 0 only then.) */
 static inline int gram_tile_finite(const gram_real *b, int64_t ldb, int64_t rows, int64_t cols) {
+    const int64_t whole = cols / GRAM_LANES * GRAM_LANES;
     gram_vreal odd = gram_v_splat(0);
+    gram_real rest = 0;
     for (int64_t k = 0; k < rows; k++, b += ldb) {
-        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        for (int64_t c = 0; c < whole; c += GRAM_LANES) {
             gram_vreal v = gram_v_load(b + c);
             odd = odd + (v - v);
         }
+        for (int64_t c = whole; c < cols; c++) {
+            rest += b[c] - b[c];
+        }
     }
-    return gram_v_sum(odd) == 0;
+    return gram_v_sum(odd) == 0 && rest == 0;
 }
 
 /* gram_tile_mul with add, of a tile some of whose entries are dropped, and 0: where kept's bits are not set, nothing is
- * added, even if b has NaN or an infinity there. */
+ * added, even if b has NaN or an infinity there. Of columns past cols, which make the vectors whole, anything is. */
 static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_real *a, const gram_bits *kept,
                                       const gram_real *b, int64_t ldb, int64_t rows, int64_t inner, int64_t cols) {
     if (gram_tile_finite(b, ldb, inner, cols)) {
-        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, cols, 1);
+        gram_tile_mul(out, ldo, a, GRAM_TILE, b, ldb, rows, inner, GRAM_PADDED(cols), 1);
         return;
     }
     for (int64_t r = 0; r < rows; r++) {
@@ -893,7 +881,6 @@ typedef struct layer_job {
     gram_tensor WQ_panels;
     gram_tensor work2_turned_panels;
     gram_tensor WV_panels;
-    gram_tensor work4_padded;
     gram_tensor Wout_panels;
     gram_tensor stream_work1_heads_states;
     gram_real *scratch;
@@ -958,23 +945,6 @@ static void layer_pack_WV_panels(void *data, int thread)
         const gram_real *from = gram_at(&job->WV, 0, head);
         gram_real *to = gram_at(&job->WV_panels, 0, head);
         gram_panel(to + lane * 6, from + lane * job->WV.row, job->WV.row, job->WV.col, lanes, 6);
-    }
-}
-
-/* work4 with its columns padded to whole vectors. */
-static void layer_pack_work4_padded(void *data, int thread)
-{
-    const layer_job *job = data;
-    const int64_t tiles = gram_parts(job->n, GRAM_TILE), items = job->batch * 2 * tiles;
-    for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->n - lane);
-        const int64_t head = item / tiles % 2;
-        const int64_t batch = item / tiles / 2;
-        const gram_real *from = gram_at(&job->work4, batch, head);
-        gram_real *to = gram_at(&job->work4_padded, batch, head);
-        to += lane * GRAM_PADDED(3);
-        gram_fill(to + 3, GRAM_PADDED(3), lanes, GRAM_PADDED(3) - 3, 0);
-        gram_store(to, GRAM_PADDED(3), 1, from + lane * job->work4.col, job->work4.col, lanes, 3);
     }
 }
 
@@ -1191,11 +1161,11 @@ static void layer_stream_work1_heads(void *data, int thread)
             }
             gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
             if (checked) {
-                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4_padded, batch, head) +
-                    lane * job->work4_padded.col, job->work4_padded.col, queries, lanes, GRAM_PADDED(3));
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4, batch, head) +
+                    lane * job->work4.col, job->work4.col, queries, lanes, 3);
             } else {
-                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4_padded, batch, head) +
-                    lane * job->work4_padded.col, job->work4_padded.col, queries, lanes, GRAM_PADDED(3), 1);
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4, batch, head) + lane * job->work4.col,
+                    job->work4.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
         layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
@@ -1212,9 +1182,8 @@ static void layer_stream_work1_heads_few(void *data, int thread)
         items = job->batch * 2 * parts;
     gram_real *const scratch = job->scratch + thread * job->scratch_size;
     gram_real *const block0 = scratch;
-    gram_real *const panel0 = block0 + 1 * GRAM_BLOCK * 3;
-    gram_real *const rows0 = panel0 + GRAM_TILE * 3;
-    gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(3);
+    gram_real *const panel0 = block0 + GRAM_BLOCK * 3;
+    gram_real *const t0 = panel0 + GRAM_TILE * 3;
     gram_real *const t1 = t0 + GRAM_BLOCK * GRAM_TILE;
     gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
     gram_real *const t3 = t2 + GRAM_BLOCK * GRAM_TILE;
@@ -1253,8 +1222,6 @@ static void layer_stream_work1_heads_few(void *data, int thread)
             if (!in_place0) {
                 gram_panel(panel0, keys0, job->work2_turned.row, job->work2_turned.col, lanes, 3);
             }
-            gram_rows(rows0, gram_at(&job->work4, batch, head) + lane * job->work4.col, job->work4.col, job->work4.row,
-                lanes, 3);
             gram_int k2[GRAM_TILE];
             for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
                 const gram_vint v2 = gram_v_iota((gram_int)(lane + l));
@@ -1297,10 +1264,11 @@ static void layer_stream_work1_heads_few(void *data, int thread)
             }
             gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
             if (checked) {
-                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, rows0, GRAM_PADDED(3), queries, lanes,
-                    GRAM_PADDED(3));
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4, batch, head) +
+                    lane * job->work4.col, job->work4.col, queries, lanes, 3);
             } else {
-                gram_tile_mul(sum0, width, t3, GRAM_TILE, rows0, GRAM_PADDED(3), queries, lanes, GRAM_PADDED(3), 1);
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4, batch, head) + lane * job->work4.col,
+                    job->work4.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
         if (parts == 1) {
@@ -1374,10 +1342,14 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->threads = threads;
     job->batch = args->batch;
     job->n = args->n;
-    /* Turns in room1: WK_panels, WQ_panels, WV_panels, Wout_panels. */
-    int64_t most1 = 2 * 64 * 6;
-    most1 = gram_most(most1, 64 * 6);
+    /* Turns in room1: work2, work3, work1. */
+    int64_t most1 = job->batch * 2 * 3 * job->n;
+    most1 = gram_most(most1, job->batch * 6 * job->n);
     gram_real *const room1 = gram_carve(workspace, &used, most1);
+    /* Turns in room2: WK_panels, WQ_panels, WV_panels, Wout_panels. */
+    int64_t most2 = 2 * 64 * 6;
+    most2 = gram_most(most2, 64 * 6);
+    gram_real *const room2 = gram_carve(workspace, &used, most2);
     job->X = gram_strided(args->X, args->X_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
     job->WQ = (gram_tensor){NULL, 0, 6 * 3, 6, 1};
     job->WQ.data = (gram_real *)args->WQ;
@@ -1390,35 +1362,28 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->bias = (gram_tensor){NULL, 0, 9, 1, 0};
     job->bias.data = (gram_real *)args->bias;
     job->Y = gram_strided(args->Y, args->Y_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
-    job->work1 = (gram_tensor){gram_carve(workspace, &used, job->batch * 6 * job->n), 6 * job->n, 6 * job->n, 1, 6};
+    job->work1 = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used, job->batch * 6 * job->n) : room1,
+        6 * job->n, 6 * job->n, 1, 6};
     job->work1_heads = gram_split(job->work1, 3);
-    job->work2 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
-        1, 3};
+    job->work2 = (gram_tensor){room1, 2 * 3 * job->n, 3 * job->n, 1, 3};
     job->work2_turned = gram_turned(job->work2);
-    job->work3 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
-        1, 3};
-    job->work4 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n), 2 * 3 * job->n, 3 * job->n,
-        1, 3};
-    job->WK_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
-    job->WQ_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
+    job->work3 = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used,
+        job->batch * 2 * 3 * job->n) : room1, 2 * 3 * job->n, 3, 1, 2 * 3};
+    job->work4 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n + GRAM_PAD), 2 * 3 * job->n,
+        3 * job->n, 1, 3};
+    job->WK_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
+    job->WQ_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->work2_turned_panels = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3 : 0),
         2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, 1, 3};
-    job->WV_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
-    job->work4_padded = (gram_tensor){gram_carve(workspace, &used,
-        job->n > GRAM_BLOCK ? job->batch * 2 * job->n * GRAM_PADDED(3) : 0), 2 * job->n * GRAM_PADDED(3),
-        job->n * GRAM_PADDED(3), 1, GRAM_PADDED(3)};
-    job->Wout_panels = (gram_tensor){room1, 0, 64 * 6, 1, 6};
+    job->WV_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
+    job->Wout_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->stream_work1_heads_states.data = gram_carve(workspace, &used,
         job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
         GRAM_PART) : 2 * threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
-    job->scratch_size = 0;
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
-    job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 1 * GRAM_BLOCK * GRAM_TILE);
+    job->scratch_size = GRAM_BLOCK * 6 + GRAM_BLOCK * GRAM_TILE;
     job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) +
-        5 * GRAM_BLOCK * GRAM_TILE, 1 * GRAM_BLOCK * 3 + GRAM_TILE * 3 + GRAM_TILE * GRAM_PADDED(3) +
-        5 * GRAM_BLOCK * GRAM_TILE));
+        5 * GRAM_BLOCK * GRAM_TILE, GRAM_BLOCK * 3 + GRAM_TILE * 3 + 5 * GRAM_BLOCK * GRAM_TILE));
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 3 * GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
@@ -1430,13 +1395,14 @@ static void layer_phases(layer_job *job, const gram_team *team)
 {
     gram_run(team, layer_pack_WK_panels, job);
     gram_run(team, layer_map_work2, job);
+    if (job->n > GRAM_BLOCK) {
+        gram_run(team, layer_pack_work2_turned_panels, job);
+    }
     gram_run(team, layer_pack_WQ_panels, job);
     gram_run(team, layer_map_work3, job);
     gram_run(team, layer_pack_WV_panels, job);
     gram_run(team, layer_map_work4, job);
     if (job->n > GRAM_BLOCK) {
-        gram_run(team, layer_pack_work2_turned_panels, job);
-        gram_run(team, layer_pack_work4_padded, job);
         gram_run(team, layer_stream_work1_heads, job);
     }
     if (job->n <= GRAM_BLOCK) {
@@ -1451,22 +1417,7 @@ static void layer_phases(layer_job *job, const gram_team *team)
 
 static int layer_check(const layer_args *args)
 {
-    if (!args->X) {
-        return LAYER_NULL_INPUT;
-    }
-    if (!args->WQ) {
-        return LAYER_NULL_INPUT;
-    }
-    if (!args->WK) {
-        return LAYER_NULL_INPUT;
-    }
-    if (!args->WV) {
-        return LAYER_NULL_INPUT;
-    }
-    if (!args->Wout) {
-        return LAYER_NULL_INPUT;
-    }
-    if (!args->bias) {
+    if (!args->X || !args->WQ || !args->WK || !args->WV || !args->Wout || !args->bias) {
         return LAYER_NULL_INPUT;
     }
     if (args->batch < 0 || args->batch >= GRAM_MOST_TOKENS) {

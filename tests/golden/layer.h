@@ -31,7 +31,7 @@
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
  *            78 batch n flops
  * bytes      48 batch n + 648
- * workspace  248 batch n + 3072 + the threads' blocks
+ * workspace  72 batch n + 3072 + the threads' blocks
  * parameters 162
  *
  * From spec 4b62feef0c31b023, by: gram emit layer.lua
