@@ -34,10 +34,10 @@ typedef struct gram_buffer {
     gram_dim rows, cols;
     int heads;
     bool batched;
-    bool flat;    /* heads inside a token: [batch, cols, heads, rows] */
-    bool weights; /* [heads, rows, cols] as written in the maths */
+    bool flat;        /* heads inside a token: [batch, cols, heads, rows] */
+    bool weights;     /* [heads, rows, cols] as written in the maths */
     bool read_beyond; /* WORK: as much as a vector behind its end is read, and not used */
-    int base;     /* VIEW: the array seen */
+    int base;         /* VIEW: the array seen */
     gram_view_of view;
     gram_dim from;
 } gram_buffer;
@@ -173,8 +173,8 @@ typedef struct gram_plan {
     gram_step **steps;
     gram_phase *order;
     gram_life *lives; /* large ones first */
-    bool wide;  /* integers need 64 bits beside 32-bit reals */
-    bool dense; /* some matrix over pairs is built though no output asked for it */
+    bool wide;        /* integers need 64 bits beside 32-bit reals */
+    bool dense;       /* some matrix over pairs is built though no output asked for it */
 } gram_plan;
 
 /* May node's integers leave the 32 bits that a lane has? Indices and sizes are below 2^30. */
@@ -197,52 +197,5 @@ void gram_choose_loop(gram_step *step);
 bool gram_is_linear(const gram_step *step);
 /* Does the step read a pack, at least where its queries are many? */
 bool gram_reads_pack(const gram_step *step, int pack);
-
-/* --- what plan.c and program.c share ------------------------------------------------------------------------------- */
-
-/* Sums whose stream is being planned, within that of the outer ones. */
-typedef struct gram_group {
-    gram_node *const *member;
-    int n;
-    const struct gram_group *outer;
-} gram_group;
-
-typedef struct gram_planner {
-    gram_ctx *ctx;
-    gram_plan *plan;
-    int known;   /* size of the two tables below, by node id */
-    int *buffer; /* index + 1, 0: none */
-    char *computed;
-    int *users;       /* how many nodes use it */
-    gram_node **live; /* every node, operands first */
-    const gram_group *under_way;
-    int nlive;
-    int names;
-} gram_planner;
-
-/* The buffer that holds node's value, computed by steps added to the plan where there is none yet. */
-int gram_plan_buffer(gram_planner *p, gram_node *node);
-/* The pack of a buffer, shared by all steps. */
-int gram_plan_pack(gram_planner *p, int buffer, bool panels);
-/* Is node (a MATMUL, SUM, MAXIMUM or LOGSUMEXP) a sum over the lanes of a matrix that is streamed? */
-bool gram_is_stream(gram_planner *p, const gram_node *node);
-/* Is every use of node inside the formula? */
-bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node);
-/* Is it a formula over a product that would be made in its tiles? */
-bool gram_holds_product(gram_planner *p, const gram_node *node);
-
-/* Is it a formula over products, of tokens and not of pairs, that other formulas use too? Its products are worth keeping. */
-bool gram_is_shared(gram_planner *p, const gram_node *node);
-
-/* Is node computed from its whole operand at once (an inverse, a running sum)? */
-bool gram_is_whole(const gram_node *node);
-
-/* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an
- * epilogue, the step's own sums and statistics are at hand. */
-int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node);
-/* The instruction that adds a SCATTER's tiles to its buffer. */
-int gram_program_scatter(gram_planner *p, gram_step *step, gram_node *node, int buffer);
-/* Instruction k with a value for each pair: where it has less, every entry repeats it (x = max(x, x)). */
-int gram_program_spread(gram_planner *p, gram_program *program, int k);
 
 #endif

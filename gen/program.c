@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "plan.h"
 #include "chain.h"
+#include "planner.h"
 #include "simplify.h"
 
 static int rate_of(const gram_node *node)

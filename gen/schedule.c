@@ -312,7 +312,8 @@ static void choose_room(gram_plan *plan, gram_life *life)
         free = true;
         life->room++;
         for (int k = 0; k < plan->nlives && free; k++)
-            free = &plan->lives[k] == life || plan->lives[k].room != life->room || may_share(plan, life, &plan->lives[k]);
+            free =
+                &plan->lives[k] == life || plan->lives[k].room != life->room || may_share(plan, life, &plan->lives[k]);
     }
     plan->nrooms = life->room >= plan->nrooms ? life->room + 1 : plan->nrooms;
 }

@@ -1,0 +1,146 @@
+/* Arrays of a plan: buffers, views of them, packs, and which node's value each holds. */
+#include <string.h>
+
+#include "planner.h"
+
+/* --- buffers ------------------------------------------------------------------------------------------------------- */
+
+void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size)
+{
+    char *more = old;
+    if ((n & (n + 1)) == 0) {
+        more = gram_alloc(ctx, (size_t)(2 * n + 2) * size);
+        if (n)
+            memcpy(more, old, (size_t)n * size);
+    }
+    return more;
+}
+
+int gram_plan_new_buffer(gram_planner *p, gram_buffer b)
+{
+    gram_plan *plan = p->plan;
+    if (!b.name)
+        b.name = gram_format(p->ctx, "work%d", ++p->names);
+    plan->buffers = gram_plan_grow(p->ctx, plan->buffers, plan->nbuffers, sizeof b);
+    plan->buffers[plan->nbuffers] = b;
+    return plan->nbuffers++;
+}
+
+gram_buffer gram_buffer_like(const gram_node *node)
+{
+    return (gram_buffer){.node = node,
+                         .storage = GRAM_AT_WORK,
+                         .type = node->type,
+                         .rows = node->rows,
+                         .cols = node->cols,
+                         .heads = node->heads,
+                         .batched = node->batched};
+}
+
+static bool is_named(const gram_plan *plan, const char *name)
+{
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (!strcmp(plan->buffers[k].name, name))
+            return true;
+    return false;
+}
+
+/* "K_turned", and with a number where a name like that is taken. */
+static const char *view_name(gram_planner *p, int base, gram_view_of view)
+{
+    static const char *const suffixes[] = {"turned", "rows", "cols", "head", "heads", "joined"};
+    const char *name = gram_format(p->ctx, "%s_%s", p->plan->buffers[base].name, suffixes[view]);
+    for (int k = 2; is_named(p->plan, name); k++)
+        name = gram_format(p->ctx, "%s_%s%d", p->plan->buffers[base].name, suffixes[view], k);
+    return name;
+}
+
+int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from)
+{
+    gram_buffer b = p->plan->buffers[base];
+    b.name = view_name(p, base, view);
+    b.node = NULL;
+    b.storage = GRAM_AT_VIEW;
+    b.base = base;
+    b.view = view;
+    b.rows = rows;
+    b.cols = cols;
+    b.from = from;
+    b.flat = false;
+    return gram_plan_new_buffer(p, b);
+}
+
+int gram_plan_head_view(gram_planner *p, int base, int head)
+{
+    const gram_buffer *b = &p->plan->buffers[base];
+    int view = gram_plan_view(p, base, GRAM_VIEW_HEAD, b->rows, b->cols, gram_dim_number(0));
+    p->plan->buffers[view].index = head;
+    p->plan->buffers[view].heads = 0;
+    return view;
+}
+
+/* (H rows) x cols as H heads of rows x cols. */
+int gram_plan_split_view(gram_planner *p, int base, int heads, gram_dim rows)
+{
+    int view = gram_plan_view(p, base, GRAM_VIEW_SPLIT, rows, p->plan->buffers[base].cols, gram_dim_number(0));
+    p->plan->buffers[view].heads = heads;
+    return view;
+}
+
+bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
+{
+    const gram_buffer *b = &plan->buffers[buffer];
+    if (b->storage != GRAM_AT_VIEW)
+        return !b->weights;
+    if (b->view == GRAM_VIEW_TRANSPOSE)
+        return plan->buffers[b->base].weights && plan->buffers[b->base].storage != GRAM_AT_VIEW;
+    return gram_buffer_contiguous(plan, b->base);
+}
+
+int gram_plan_pack(gram_planner *p, int buffer, bool panels)
+{
+    gram_plan *plan = p->plan;
+    for (int k = 0; k < plan->npacks; k++)
+        if (plan->packs[k].buffer == buffer && plan->packs[k].panels == panels)
+            return k;
+    plan->packs = gram_plan_grow(p->ctx, plan->packs, plan->npacks, sizeof *plan->packs);
+    plan->packs[plan->npacks] = (gram_pack){buffer, panels};
+    return plan->npacks++;
+}
+
+/* --- the table of what has a buffer -------------------------------------------------------------------------------- */
+
+void gram_plan_know(gram_planner *p, int id)
+{
+    int size = p->known;
+    if (id < size)
+        return;
+    p->known = 2 * id + 16;
+    int *buffer = gram_alloc(p->ctx, (size_t)p->known * sizeof *buffer);
+    char *computed = gram_alloc(p->ctx, (size_t)p->known);
+    int *users = gram_alloc(p->ctx, (size_t)p->known * sizeof *users);
+    if (size) {
+        memcpy(buffer, p->buffer, (size_t)size * sizeof *buffer);
+        memcpy(computed, p->computed, (size_t)size);
+        memcpy(users, p->users, (size_t)size * sizeof *users);
+    }
+    p->buffer = buffer;
+    p->computed = computed;
+    p->users = users;
+}
+
+int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer)
+{
+    gram_plan_know(p, node->id);
+    p->buffer[node->id] = buffer + 1;
+    p->computed[node->id] = 1;
+    return buffer;
+}
+
+/* Where node's value will stand: an output's array reserved for it, or a new one. */
+int gram_plan_reserve(gram_planner *p, const gram_node *node)
+{
+    gram_plan_know(p, node->id);
+    int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : gram_plan_new_buffer(p, gram_buffer_like(node));
+    return gram_plan_hold(p, node, buffer);
+}

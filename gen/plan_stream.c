@@ -1,0 +1,333 @@
+/* Streams: a product V P with P a formula over pairs is not a product of arrays but a sum over P's rows, whose tiles are
+ * made and forgotten; so are sums, maxima and logsumexps down P's columns. All over the same P share one loop, and a
+ * formula over their results follows in its epilogue. */
+#include <string.h>
+
+#include "chain.h"
+#include "planner.h"
+#include "simplify.h"
+
+/* --- questions about nodes ---------------------------------------------------------------------------------------- */
+
+/* Computed entry by entry from other matrices, so that a tile of it can be made where it is used. */
+bool gram_is_formula(const gram_node *a)
+{
+    if (a->op == GRAM_OP_TRANSPOSE)
+        return a->args[0]->op == GRAM_OP_SOFTMAX;
+    return gram_op_is_scalar(a->op) || a->op == GRAM_OP_KEEP || a->op == GRAM_OP_SOFTMAX || a->op == GRAM_OP_EXPAND ||
+           a->op == GRAM_OP_GATHER || a->op == GRAM_OP_IDENTITY || a->op == GRAM_OP_DIAG || a->op == GRAM_OP_SQDIST ||
+           a->op == GRAM_OP_DIST1;
+}
+
+/* So many rows have room for their sums in a cache near the core, for a block of queries. */
+enum { GRAM_MOST_SUMMED = 1024 };
+
+double gram_entries(const gram_node *a)
+{
+    return gram_dim_nominal(a->rows) * gram_dim_nominal(a->cols);
+}
+
+bool gram_holds_product(gram_planner *p, const gram_node *a)
+{
+    if (a->id < p->known && p->computed[a->id])
+        return false;
+    if (a->op == GRAM_OP_MATMUL)
+        return !gram_is_stream(p, a);
+    if (a->op == GRAM_OP_SQDIST || a->op == GRAM_OP_DIST1)
+        return true;
+    bool holds = false;
+    for (int k = 0; gram_is_formula(a) && k < a->nargs && !holds; k++)
+        holds = gram_holds_product(p, a->args[k]);
+    return holds;
+}
+
+/* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over pairs;
+ * and where P is larger than what it is summed into (a feed-forward layer's hidden features). */
+bool gram_is_streamed(gram_planner *p, const gram_node *P, double result)
+{
+    bool used_once = P->id >= p->known || p->users[P->id] <= 1;
+    if (!gram_is_formula(P) || (P->id < p->known && p->computed[P->id]))
+        return false;
+    return gram_is_pair(P) || (used_once && gram_entries(P) > result && gram_holds_product(p, P));
+}
+
+/* Is it a product that sums over tokens, whatever it multiplies: few rows, each as long as the sequence? */
+static bool sums_tokens(const gram_node *node)
+{
+    return node->op == GRAM_OP_MATMUL && !gram_dim_known(node->args[0]->cols) && gram_dim_known(node->rows) &&
+           node->rows.number <= GRAM_MOST_SUMMED;
+}
+
+bool gram_is_stream(gram_planner *p, const gram_node *node)
+{
+    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || node->op == GRAM_OP_LOGSUMEXP || sums_tokens(node))
+        return true;
+    return node->op == GRAM_OP_MATMUL && gram_is_streamed(p, node->args[1], gram_entries(node));
+}
+
+/* The matrix whose tiles a stream makes or reads. */
+static gram_node *streamed(const gram_node *node)
+{
+    return node->args[node->nargs - 1];
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+/* Does it need the running maximum and sum of its tiles: a product with a softmax, or a logsumexp? */
+static bool over_softmax(const gram_node *node)
+{
+    return node->op == GRAM_OP_LOGSUMEXP || (node->op == GRAM_OP_MATMUL && streamed(node)->op == GRAM_OP_SOFTMAX);
+}
+
+/* Two sums stream together where their tiles are the same: over one P, or the softmax of S and its logsumexp. */
+static const gram_node *tiles_of(const gram_node *node)
+{
+    const gram_node *P = streamed(node);
+    return node->op == GRAM_OP_MATMUL && P->op == GRAM_OP_SOFTMAX ? P->args[0] : P;
+}
+
+static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b)
+{
+    return gram_is_stream(p, b) && tiles_of(a) == tiles_of(b) && over_softmax(a) == over_softmax(b) &&
+           a->heads == b->heads && a->batched == b->batched && !p->computed[b->id] &&
+           (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
+}
+
+/* Does node's value need any of the group's first? */
+static bool depends(const gram_node *node, gram_node *const *group, int n, char *seen)
+{
+    if (seen[node->id])
+        return seen[node->id] == 2;
+    seen[node->id] = 1;
+    for (int k = 0; k < n; k++)
+        if (node == group[k])
+            return seen[node->id] = 2, true;
+    for (int k = 0; k < node->nargs; k++)
+        if (depends(node->args[k], group, n, seen))
+            return seen[node->id] = 2, true;
+    return false;
+}
+
+static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const *group, int n)
+{
+    char *seen = gram_alloc(p->ctx, (size_t)p->known);
+    return depends(node, group, n, seen);
+}
+
+/* Is it in a group whose stream is being planned, or does its left factor need one that is? */
+static bool waits(gram_planner *p, const gram_node *node)
+{
+    bool waits = false;
+    for (const gram_group *under_way = p->under_way; under_way && !waits; under_way = under_way->outer) {
+        waits = depends_on(p, node->args[0], under_way->member, under_way->n);
+        for (int k = 0; k < under_way->n; k++)
+            waits |= under_way->member[k] == node;
+    }
+    return waits;
+}
+
+/* All sums that stream with node and whose left factors need none of them first. */
+static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
+{
+    int n = 0;
+    gram_node *weights = gram_node_unary(p->ctx, node->loc, GRAM_OP_SOFTMAX, (gram_node *)tiles_of(node));
+    gram_plan_know(p, weights->id); /* a left factor of these very weights needs their logsumexp first */
+    group[n++] = node;
+    for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
+        gram_node *other = p->live[k];
+        if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n) &&
+            !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
+            group[n++] = other;
+    }
+    return n;
+}
+
+/* Can columns of so many rows be read as whole vectors where they lie? What a vector reads beyond its column goes into
+ * sums that are not stored: the next columns, and after the last of the workspace's arrays some room. */
+static bool reads_vectors(gram_planner *p, int buffer, gram_dim rows)
+{
+    const int pad = p->plan->real_bits == 64 ? 8 : 16;
+    gram_buffer *base = &p->plan->buffers[buffer];
+    bool whole = gram_dim_known(rows) && rows.number % pad == 0;
+    while (base->storage == GRAM_AT_VIEW)
+        base = &p->plan->buffers[base->base];
+    if (!gram_buffer_contiguous(p->plan, buffer) || (!whole && base->storage != GRAM_AT_WORK))
+        return false;
+    base->read_beyond |= !whole;
+    return true;
+}
+
+static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
+{
+    gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0])};
+    if (!reads_vectors(p, sum.left, sum.rows))
+        sum.pack = gram_plan_pack(p, sum.left, false);
+    step->sums[step->nsums++] = sum;
+}
+
+static gram_step *start_stream(gram_planner *p, gram_node *node)
+{
+    gram_node *tiles = (gram_node *)tiles_of(node);
+    gram_step *step = gram_plan_new_step(p, "stream", tiles);
+    step->heads = node->heads;
+    step->batched = node->batched;
+    step->softmax = over_softmax(node);
+    step->what = tiles;
+    step->keep = tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
+    gram_plan_root(p, step, &step->program, tiles, step->keep, &step->root, &step->mask);
+    return step;
+}
+
+static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buffer)
+{
+    gram_store_plan store = {.mask = -1, .lanes = node->rows, .buffer = buffer};
+    gram_plan_root(p, step, &store.program, node, node->keep ? gram_simplified(p->ctx, node->keep) : NULL, &store.root,
+                   &store.mask);
+    step->stores[step->nstores++] = store;
+}
+
+/* How often the formula uses node, seen down to the group's members. */
+static int uses_within(const gram_node *formula, const gram_node *node, gram_node *const *group, int n, char *seen)
+{
+    int uses = 0;
+    if (seen[formula->id])
+        return 0;
+    seen[formula->id] = 1;
+    for (int k = 0; k < n; k++)
+        if (formula == group[k])
+            return 0;
+    for (int k = 0; gram_is_formula(formula) && k < formula->nargs; k++)
+        uses += (formula->args[k] == node) + uses_within(formula->args[k], node, group, n, seen);
+    return uses;
+}
+
+bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node)
+{
+    char *seen = gram_alloc(p->ctx, (size_t)p->known);
+    return formula->id < p->known && uses_within(formula, node, NULL, 0, seen) >= p->users[node->id];
+}
+
+static bool is_output(gram_planner *p, const gram_node *node)
+{
+    for (int k = 0; k < p->plan->spec->noutputs; k++)
+        if (p->plan->spec->outputs[k].node == node)
+            return true;
+    return false;
+}
+
+/* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there is one. */
+static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *last, int buffer)
+{
+    gram_group under_way = {group, n, p->under_way};
+    p->under_way = &under_way;
+    gram_step *step = start_stream(p, group[0]);
+    for (int k = 0; k < n; k++) {
+        if (group[k]->op == GRAM_OP_MATMUL)
+            add_sum(p, step, group[k]);
+        else
+            step->stats[step->nstats++] = (gram_stat){group[k], group[k]->op};
+    }
+    for (int k = 0; k < n; k++) {
+        char *seen = gram_alloc(p->ctx, (size_t)p->known);
+        if (last && last != group[k] && !is_output(p, group[k]) &&
+            uses_within(last, group[k], group, n, seen) == p->users[group[k]->id])
+            continue;
+        add_store(p, step, group[k], last == group[k] ? buffer : gram_plan_reserve(p, group[k]));
+    }
+    if (last && gram_is_formula(last))
+        add_store(p, step, last, buffer);
+    p->under_way = under_way.outer;
+    gram_choose_loop(step);
+    gram_plan_add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
+}
+
+void gram_plan_stream(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_node *group[GRAM_MOST];
+    p->computed[node->id] = 0;
+    int n = collect_group(p, node, group);
+    stream_into(p, group, n, node, buffer);
+    p->computed[node->id] = p->buffer[node->id] != 0;
+}
+
+/* --- a formula over a stream's sums, done in its epilogue --------------------------------------------------------- */
+
+typedef struct fusion {
+    gram_planner *p;
+    const gram_node *formula;
+    gram_node *first; /* the first sum met */
+    bool possible;
+} fusion;
+
+/* Looks for sums in a formula; a product in it, or sums of two streams, rule the fusion out. */
+static void look_for_sums(fusion *f, gram_node *node, char *seen)
+{
+    if (seen[node->id] || f->p->computed[node->id])
+        return;
+    seen[node->id] = 1;
+    if (gram_is_stream(f->p, node)) {
+        if (!f->first)
+            f->first = node;
+        f->possible &= streams_with(f->p, f->first, node);
+    } else if (node != f->formula && gram_is_shared(f->p, node)) {
+        return; /* read from an array of its own */
+    } else if (gram_is_formula(node) && node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE &&
+               node->op != GRAM_OP_SQDIST && node->op != GRAM_OP_DIST1 && node->op != GRAM_OP_GATHER) {
+        for (int k = 0; k < node->nargs; k++)
+            look_for_sums(f, node->args[k], seen);
+    } else {
+        bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+        bool tiles = node->op == GRAM_OP_MATMUL || node->op == GRAM_OP_SQDIST || node->op == GRAM_OP_DIST1;
+        f->possible &= node->op != GRAM_OP_SOFTMAX && node->op != GRAM_OP_TRANSPOSE && !(tiles && matrix);
+    }
+}
+
+/* Every part of the formula that is not entry by entry must be there before the stream starts. */
+static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *node, gram_node *const *group, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (node == group[k])
+            return true;
+    if (p->computed[node->id])
+        return true;
+    if (!gram_is_formula(node) || (node != formula && gram_is_shared(p, node)))
+        return !depends_on(p, node, group, n);
+    bool ready = true;
+    for (int k = 0; k < node->nargs && ready; k++)
+        ready = ready_before(p, formula, node->args[k], group, n);
+    return ready;
+}
+
+/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes. */
+bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
+{
+    bool column = gram_dim_is(node->cols, 1);
+    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !gram_dim_is(node->rows, 1) && !column};
+    gram_node *group[GRAM_MOST];
+    if (f.possible)
+        look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
+    if (!f.possible || !f.first || node->heads != f.first->heads || node->batched != f.first->batched ||
+        !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
+        return false;
+    int n = collect_group(p, f.first, group);
+    if (!ready_before(p, node, node, group, n))
+        return false;
+    stream_into(p, group, n, node, buffer);
+    return true;
+}
+
+/* A stream for each column of the result: the sums over k of a formula of k, i and the column, down that column. */
+void gram_plan_over(gram_planner *p, gram_node *node, int buffer)
+{
+    gram_node *sum = node->args[0]->op == GRAM_OP_TRANSPOSE ? node->args[0]->args[0] : node->args[0];
+    if (sum->op != GRAM_OP_SUM)
+        gram_fail(p->ctx, node->loc, "a sum over third tokens is not a sum of pairs");
+    gram_step *step = start_stream(p, sum);
+    step->outer = node->cols;
+    step->heads = p->plan->buffers[buffer].heads;
+    step->batched = p->plan->buffers[buffer].batched;
+    step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM};
+    add_store(p, step, sum, buffer);
+    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    p->plan->dense |= p->plan->buffers[buffer].storage == GRAM_AT_WORK;
+}
