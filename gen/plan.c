@@ -252,6 +252,7 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     int first = p.plan->nbuffers;
     add_outputs(&p);
     compute_outputs(&p, first);
+    gram_plan_names(&p);
     gram_schedule(ctx, p.plan);
     p.plan->wide = real_bits == 32 && gram_is_wide(ctx, own);
     return p.plan;

@@ -19,8 +19,6 @@ void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size)
 int gram_plan_new_buffer(gram_planner *p, gram_buffer b)
 {
     gram_plan *plan = p->plan;
-    if (!b.name)
-        b.name = gram_format(p->ctx, "work%d", ++p->names);
     plan->buffers = gram_plan_grow(p->ctx, plan->buffers, plan->nbuffers, sizeof b);
     plan->buffers[plan->nbuffers] = b;
     return plan->nbuffers++;
@@ -37,28 +35,10 @@ gram_buffer gram_buffer_like(const gram_node *node)
                          .batched = node->batched};
 }
 
-static bool is_named(const gram_plan *plan, const char *name)
-{
-    for (int k = 0; k < plan->nbuffers; k++)
-        if (!strcmp(plan->buffers[k].name, name))
-            return true;
-    return false;
-}
-
-/* "K_turned", and with a number where a name like that is taken. */
-static const char *view_name(gram_planner *p, int base, gram_view_of view)
-{
-    static const char *const suffixes[] = {"turned", "rows", "cols", "head", "heads", "joined"};
-    const char *name = gram_format(p->ctx, "%s_%s", p->plan->buffers[base].name, suffixes[view]);
-    for (int k = 2; is_named(p->plan, name); k++)
-        name = gram_format(p->ctx, "%s_%s%d", p->plan->buffers[base].name, suffixes[view], k);
-    return name;
-}
-
 int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from)
 {
     gram_buffer b = p->plan->buffers[base];
-    b.name = view_name(p, base, view);
+    b.name = NULL;
     b.node = NULL;
     b.storage = GRAM_AT_VIEW;
     b.base = base;

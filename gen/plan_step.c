@@ -23,21 +23,9 @@ gram_step *gram_plan_new_step(gram_planner *p, const char *template, const gram_
     return step;
 }
 
-static bool is_step(const gram_plan *plan, const char *name)
-{
-    for (int k = 0; k < plan->nsteps; k++)
-        if (!strcmp(plan->steps[k]->name, name))
-            return true;
-    return false;
-}
-
-/* Appends the step, named after what it computes; a second one into the same array gets a number. */
-void gram_plan_add_step(gram_planner *p, gram_step *step, const char *name)
+void gram_plan_add_step(gram_planner *p, gram_step *step)
 {
     gram_plan *plan = p->plan;
-    step->name = gram_format(p->ctx, "%s_%s", step->template, name);
-    for (int k = 2; is_step(plan, step->name); k++)
-        step->name = gram_format(p->ctx, "%s_%s_%d", step->template, name, k);
     plan->steps = gram_plan_grow(p->ctx, plan->steps, plan->nsteps, sizeof *plan->steps);
     plan->steps[plan->nsteps++] = step;
 }
@@ -75,7 +63,7 @@ void gram_plan_map(gram_planner *p, gram_node *node, int buffer)
     gram_plan_root(p, step, &step->program, node, step->keep, &step->root, &step->mask);
     step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
     p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
 }
 
 /* --- parts -------------------------------------------------------------------------------------------------------- */
@@ -134,7 +122,7 @@ void gram_plan_whole(gram_planner *p, gram_node *node, int buffer)
     step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, a), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     p->plan->dense |= gram_is_pair(a) && p->plan->buffers[step->sums[0].left].storage == GRAM_AT_WORK;
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
 }
 
 void gram_plan_fft(gram_planner *p, gram_node *node, int buffer)
@@ -146,7 +134,7 @@ void gram_plan_fft(gram_planner *p, gram_node *node, int buffer)
     for (int k = 0; k < 2; k++)
         step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
 }
 
 static gram_dim larger(gram_dim a, gram_dim b)
@@ -167,7 +155,7 @@ void gram_plan_scatter(gram_planner *p, gram_node *node, int buffer)
     step->root = gram_program_scatter(p, step, node, buffer);
     step->stores[step->nstores++] =
         (gram_store_plan){.root = step->root, .mask = -1, .lanes = step->lanes, .buffer = buffer};
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
 }
 
 /* A step that sums a batched array over its items. */
@@ -178,5 +166,5 @@ void gram_plan_sum_items(gram_planner *p, gram_node *node, int buffer)
     step->batched = false;
     step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
 }

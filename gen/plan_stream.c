@@ -238,7 +238,7 @@ static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *la
         add_store(p, step, last, buffer);
     p->under_way = under_way.outer;
     gram_choose_loop(step);
-    gram_plan_add_step(p, step, p->plan->buffers[step->stores[0].buffer].name);
+    gram_plan_add_step(p, step);
 }
 
 void gram_plan_stream(gram_planner *p, gram_node *node, int buffer)
@@ -328,6 +328,6 @@ void gram_plan_over(gram_planner *p, gram_node *node, int buffer)
     step->batched = p->plan->buffers[buffer].batched;
     step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM};
     add_store(p, step, sum, buffer);
-    gram_plan_add_step(p, step, p->plan->buffers[buffer].name);
+    gram_plan_add_step(p, step);
     p->plan->dense |= p->plan->buffers[buffer].storage == GRAM_AT_WORK;
 }

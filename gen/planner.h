@@ -2,6 +2,7 @@
  *
  *   plan.c         from the outputs down: which nodes need an array, which step computes it
  *   plan_array.c   arrays: buffers, views, packs, and what each holds
+ *   plan_name.c    what arrays and steps are called
  *   plan_step.c    steps of one kind each, but for streams
  *   plan_stream.c  sums over the tiles of a formula over pairs
  *   program.c      a formula over tiles as instructions
@@ -29,7 +30,6 @@ typedef struct gram_planner {
     gram_node **live; /* every node, operands first */
     const gram_group *under_way;
     int nlive;
-    int names;
 } gram_planner;
 
 /* --- plan.c -------------------------------------------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer);
 
 /* Room for one more entry of an array that has n: old itself, or a larger copy. */
 void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size);
-/* Adds a buffer to the plan: its index. A buffer like node is in the workspace and has no name yet. */
+/* Adds a buffer to the plan: its index. A buffer like node is in the workspace; it is named at last. */
 int gram_plan_new_buffer(gram_planner *p, gram_buffer b);
 gram_buffer gram_buffer_like(const gram_node *node);
 /* A way to look at buffer `base`: as so many rows and cols from `from` on; as one head; as heads of so many rows. */
@@ -59,20 +59,25 @@ int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer);
 /* Where node's value will stand: an output's array reserved for it, or a new one. */
 int gram_plan_reserve(gram_planner *p, const gram_node *node);
 
+/* --- plan_name.c --------------------------------------------------------------------------------------------------- */
+
+/* Names the workspace's arrays, views and steps of a plan that is made. */
+void gram_plan_names(gram_planner *p);
+
 /* --- plan_step.c --------------------------------------------------------------------------------------------------- */
 
 /* A step of a template over a matrix of this shape; not in the plan yet. */
 gram_step *gram_plan_new_step(gram_planner *p, const char *template, const gram_node *shape);
-/* Appends the step, named after what it computes; a second one into the same array gets a number. */
-void gram_plan_add_step(gram_planner *p, gram_step *step, const char *name);
+/* Appends the step. */
+void gram_plan_add_step(gram_planner *p, gram_step *step);
 /* Value's tiles as the root of a program, and its predicate's (or NULL) as the mask. */
 void gram_plan_root(gram_planner *p, gram_step *step, gram_program *program, gram_node *value, const gram_node *keep,
                     int *root, int *mask);
 /* The node under its KEEPs. */
 const gram_node *gram_kept_value(const gram_node *node);
 /* Steps that compute node into a buffer of its shape: a formula or a product of arrays; what stands side by side, each
- * into its place; what is done to a whole matrix at once; products with circulant matrices; what is added up where indices say; the sum over the batch's
- * items. */
+ * into its place; what is done to a whole matrix at once; products with circulant matrices; what is added up where indices
+ * say; the sum over the batch's items. */
 void gram_plan_map(gram_planner *p, gram_node *node, int buffer);
 void gram_plan_parts(gram_planner *p, gram_node *node, int buffer);
 void gram_plan_whole(gram_planner *p, gram_node *node, int buffer);
