@@ -8,10 +8,10 @@
  *
  * Plan (batch, sizes as in the arguments):
  * identity: streamed, f32
- * step 1     work2  stream of n x 4
+ * step 1     X_X  stream of n x 4
  *            X * X:t()
  *            32 batch n flops
- * step 2     work1  map of 4 x 4
+ * step 2     X_X_W  map of 4 x 4
  *            X * X:t() * W
  *            128 batch flops
  * step 3     O  map of 4 x n
@@ -500,12 +500,12 @@ typedef struct identity_job {
     gram_tensor X;
     gram_tensor W;
     gram_tensor O;
-    gram_tensor work1;
-    gram_tensor work2;
+    gram_tensor X_X_W;
+    gram_tensor X_X;
     gram_tensor X_turned;
-    gram_tensor work2_panels;
-    gram_tensor work1_panels;
-    gram_tensor stream_work2_states;
+    gram_tensor X_X_panels;
+    gram_tensor X_X_W_panels;
+    gram_tensor stream_X_X_states;
     gram_real *scratch;
     int64_t scratch_size;
     int64_t batch;
@@ -513,49 +513,49 @@ typedef struct identity_job {
     int threads;
 } identity_job;
 
-/* work2 in panels of 64 rows, transposed, so that a row of a panel is a vector. */
-static void identity_pack_work2_panels(void *data, int thread)
+/* X_X in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void identity_pack_X_X_panels(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t tiles = gram_parts(4, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 4 - lane);
         const int64_t batch = item / tiles / 1;
-        const gram_real *from = gram_at(&job->work2, batch, 0);
-        gram_real *to = gram_at(&job->work2_panels, batch, 0);
-        gram_panel(to + lane * 4, from + lane * job->work2.row, job->work2.row, job->work2.col, lanes, 4);
+        const gram_real *from = gram_at(&job->X_X, batch, 0);
+        gram_real *to = gram_at(&job->X_X_panels, batch, 0);
+        gram_panel(to + lane * 4, from + lane * job->X_X.row, job->X_X.row, job->X_X.col, lanes, 4);
     }
 }
 
-/* work1 in panels of 64 rows, transposed, so that a row of a panel is a vector. */
-static void identity_pack_work1_panels(void *data, int thread)
+/* X_X_W in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void identity_pack_X_X_W_panels(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t tiles = gram_parts(4, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 4 - lane);
         const int64_t batch = item / tiles / 1;
-        const gram_real *from = gram_at(&job->work1, batch, 0);
-        gram_real *to = gram_at(&job->work1_panels, batch, 0);
-        gram_panel(to + lane * 4, from + lane * job->work1.row, job->work1.row, job->work1.col, lanes, 4);
+        const gram_real *from = gram_at(&job->X_X_W, batch, 0);
+        gram_real *to = gram_at(&job->X_X_W_panels, batch, 0);
+        gram_panel(to + lane * 4, from + lane * job->X_X_W.row, job->X_X_W.row, job->X_X_W.col, lanes, 4);
     }
 }
 
 /* What follows the sums of a block of queries. */
-static void identity_stream_work2_finish(const identity_job *job, int64_t batch, int64_t query, int64_t queries,
+static void identity_stream_X_X_finish(const identity_job *job, int64_t batch, int64_t query, int64_t queries,
     gram_real *sum0)
 {
     const int64_t width = GRAM_PADDED(4);
     {
-        gram_store(gram_at(&job->work2, batch, 0) + query * job->work2.col, job->work2.col, job->work2.row, sum0,
-            width, queries, 4);
+        gram_store(gram_at(&job->X_X, batch, 0) + query * job->X_X.col, job->X_X.col, job->X_X.row, sum0, width,
+            queries, 4);
     }
 }
 
-/* work2 = X * X:t()
+/* X_X = X * X:t()
  * Summed over n, a tile at a time.
  * What belongs to keys is read once and where it lies; many keys are cut into parts, each with a state of its own. */
-static void identity_stream_work2_few(void *data, int thread)
+static void identity_stream_X_X_few(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t query = 0, queries = 4, width = GRAM_PADDED(4);
@@ -567,7 +567,7 @@ static void identity_stream_work2_few(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
         const int64_t batch = item / parts / 1;
-        gram_real *const states = job->stream_work2_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const states = job->stream_X_X_states.data + (parts > 1 ? item : thread) * 1 * size;
         gram_real *const sum0 = states;
         gram_fill(sum0, width, queries, width, 0);
         for (int64_t lane = begin; lane < end; lane += GRAM_TILE) {
@@ -578,30 +578,30 @@ static void identity_stream_work2_few(void *data, int thread)
             gram_tile_mul(sum0, width, t0, GRAM_TILE, rows0, GRAM_PADDED(4), queries, lanes, GRAM_PADDED(4), 1);
         }
         if (parts == 1) {
-            identity_stream_work2_finish(job, batch, query, queries, sum0);
+            identity_stream_X_X_finish(job, batch, query, queries, sum0);
         }
     }
 }
 
 /* Puts the parts' states together, in their order. */
-static void identity_stream_work2_merge(void *data, int thread)
+static void identity_stream_X_X_merge(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t query = 0, queries = 4, width = GRAM_PADDED(4);
     const int64_t size = queries * (width), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 1;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t batch = item / 1;
-        gram_real *const states = job->stream_work2_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        gram_real *const states = job->stream_X_X_states.data + (item / 1 * parts * 1 + item % 1) * size;
         for (int64_t part = 1; part < parts; part++) {
             gram_merge_sums(states, states + part * 1 * size, size);
         }
         gram_real *const sum0 = states;
-        identity_stream_work2_finish(job, batch, query, queries, sum0);
+        identity_stream_X_X_finish(job, batch, query, queries, sum0);
     }
 }
 
-/* work1 = X * X:t() * W */
-static void identity_map_work1(void *data, int thread)
+/* X_X_W = X * X:t() * W */
+static void identity_map_X_X_W(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t blocks = gram_parts(4, GRAM_BLOCK), items = job->batch * blocks;
@@ -614,10 +614,10 @@ static void identity_map_work1(void *data, int thread)
         gram_block(block0, gram_at(&job->W, batch, 0) + query * job->W.col, job->W.col, job->W.row, queries, 4, 1);
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
-            const gram_real *const panel0 = gram_at(&job->work2_panels, batch, 0) + lane * 4;
+            const gram_real *const panel0 = gram_at(&job->X_X_panels, batch, 0) + lane * 4;
             gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->work1, batch, 0) + query * job->work1.col + lane * job->work1.row, job->work1.col,
-                job->work1.row, t0, GRAM_TILE, queries, lanes);
+            gram_store(gram_at(&job->X_X_W, batch, 0) + query * job->X_X_W.col + lane * job->X_X_W.row, job->X_X_W.col,
+                job->X_X_W.row, t0, GRAM_TILE, queries, lanes);
         }
     }
 }
@@ -639,7 +639,7 @@ static void identity_map_O(void *data, int thread)
         gram_block(block0, gram_at(&job->X, batch, 0) + query * job->X.col, job->X.col, job->X.row, queries, 4, 1);
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
-            const gram_real *const panel0 = gram_at(&job->work1_panels, batch, 0) + lane * 4;
+            const gram_real *const panel0 = gram_at(&job->X_X_W_panels, batch, 0) + lane * 4;
             gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
             gram_store(gram_at(&job->O, batch, 0) + query * job->O.col + lane * job->O.row, job->O.col, job->O.row, t0,
                 GRAM_TILE, queries, lanes);
@@ -655,22 +655,22 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
     job->threads = threads;
     job->batch = args->batch;
     job->n = args->n;
-    /* Turns in room1: work2, work1. */
+    /* Turns in room1: X_X, X_X_W. */
     int64_t most1 = job->batch * 4 * 4;
     gram_real *const room1 = gram_carve(workspace, &used, most1);
-    /* Turns in room2: work2_panels, work1_panels. */
+    /* Turns in room2: X_X_panels, X_X_W_panels. */
     int64_t most2 = job->batch * 64 * 4;
     gram_real *const room2 = gram_carve(workspace, &used, most2);
     job->X = gram_strided(args->X, args->X_stride, (gram_tensor){NULL, 4 * job->n, 0, 1, 4});
     job->W = (gram_tensor){NULL, 0, 0, 4, 1};
     job->W.data = (gram_real *)args->W;
     job->O = gram_strided(args->O, args->O_stride, (gram_tensor){NULL, 4 * job->n, 0, 1, 4});
-    job->work1 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
-    job->work2 = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
+    job->X_X_W = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
+    job->X_X = (gram_tensor){room1, 4 * 4, 4 * 4, 1, 4};
     job->X_turned = gram_turned(job->X);
-    job->work2_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
-    job->work1_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
-    job->stream_work2_states.data = gram_carve(workspace, &used, (job->n > GRAM_PART ? job->batch * gram_parts(job->n,
+    job->X_X_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
+    job->X_X_W_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
+    job->stream_X_X_states.data = gram_carve(workspace, &used, (job->n > GRAM_PART ? job->batch * gram_parts(job->n,
         GRAM_PART) : threads) * (4 * (GRAM_PADDED(4))) + GRAM_BLOCK);
     job->scratch_size = GRAM_TILE * GRAM_PADDED(4) + GRAM_BLOCK * GRAM_TILE;
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + GRAM_BLOCK * GRAM_TILE);
@@ -682,13 +682,13 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
 /* One phase after the other. */
 static void identity_phases(identity_job *job, const gram_team *team)
 {
-    gram_run(team, identity_stream_work2_few, job);
+    gram_run(team, identity_stream_X_X_few, job);
     if (job->n > GRAM_PART) {
-        gram_run(team, identity_stream_work2_merge, job);
+        gram_run(team, identity_stream_X_X_merge, job);
     }
-    gram_run(team, identity_pack_work2_panels, job);
-    gram_run(team, identity_map_work1, job);
-    gram_run(team, identity_pack_work1_panels, job);
+    gram_run(team, identity_pack_X_X_panels, job);
+    gram_run(team, identity_map_X_X_W, job);
+    gram_run(team, identity_pack_X_X_W_panels, job);
     gram_run(team, identity_map_O, job);
 }
 

@@ -8,10 +8,10 @@
  *
  * Plan (batch, sizes as in the arguments):
  * identity: streamed, f32
- * step 1     work2  stream of n x 4
+ * step 1     X_X  stream of n x 4
  *            X * X:t()
  *            32 batch n flops
- * step 2     work1  map of 4 x 4
+ * step 2     X_X_W  map of 4 x 4
  *            X * X:t() * W
  *            128 batch flops
  * step 3     O  map of 4 x n

@@ -12,16 +12,16 @@
  *
  * Plan (batch, sizes as in the arguments):
  * layer: streamed, f32
- * step 1     work2  map of 3 x n, 2 heads
+ * step 1     WK_X  map of 3 x n, 2 heads
  *            WK * X
  *            72 batch n flops
- * step 2     work3  map of 3 x n, 2 heads
+ * step 2     WQ_X  map of 3 x n, 2 heads
  *            WQ * X
  *            72 batch n flops
- * step 3     work4  map of 3 x n, 2 heads
+ * step 3     WV_X  map of 3 x n, 2 heads
  *            WV * X
  *            72 batch n flops
- * step 4     work1_heads  stream of n x n, 2 heads
+ * step 4     attended_heads  stream of n x n, 2 heads
  *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
@@ -871,18 +871,18 @@ typedef struct layer_job {
     gram_tensor Wout;
     gram_tensor bias;
     gram_tensor Y;
-    gram_tensor work1;
-    gram_tensor work1_heads;
-    gram_tensor work2;
-    gram_tensor work2_turned;
-    gram_tensor work3;
-    gram_tensor work4;
+    gram_tensor attended;
+    gram_tensor attended_heads;
+    gram_tensor WK_X;
+    gram_tensor WK_X_turned;
+    gram_tensor WQ_X;
+    gram_tensor WV_X;
     gram_tensor WK_panels;
     gram_tensor WQ_panels;
-    gram_tensor work2_turned_panels;
+    gram_tensor WK_X_turned_panels;
     gram_tensor WV_panels;
     gram_tensor Wout_panels;
-    gram_tensor stream_work1_heads_states;
+    gram_tensor stream_attended_heads_states;
     gram_real *scratch;
     int64_t scratch_size;
     int64_t batch;
@@ -918,8 +918,8 @@ static void layer_pack_WQ_panels(void *data, int thread)
     }
 }
 
-/* work2_turned in panels of 64 rows, transposed, so that a row of a panel is a vector. */
-static void layer_pack_work2_turned_panels(void *data, int thread)
+/* WK_X_turned in panels of 64 rows, transposed, so that a row of a panel is a vector. */
+static void layer_pack_WK_X_turned_panels(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t tiles = gram_parts(job->n, GRAM_TILE), items = job->batch * 2 * tiles;
@@ -927,9 +927,9 @@ static void layer_pack_work2_turned_panels(void *data, int thread)
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->n - lane);
         const int64_t head = item / tiles % 2;
         const int64_t batch = item / tiles / 2;
-        const gram_real *from = gram_at(&job->work2_turned, batch, head);
-        gram_real *to = gram_at(&job->work2_turned_panels, batch, head);
-        gram_panel(to + lane * 3, from + lane * job->work2_turned.row, job->work2_turned.row, job->work2_turned.col,
+        const gram_real *from = gram_at(&job->WK_X_turned, batch, head);
+        gram_real *to = gram_at(&job->WK_X_turned_panels, batch, head);
+        gram_panel(to + lane * 3, from + lane * job->WK_X_turned.row, job->WK_X_turned.row, job->WK_X_turned.col,
             lanes, 3);
     }
 }
@@ -961,8 +961,8 @@ static void layer_pack_Wout_panels(void *data, int thread)
     }
 }
 
-/* work2 = WK * X */
-static void layer_map_work2(void *data, int thread)
+/* WK_X = WK * X */
+static void layer_map_WK_X(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
@@ -978,14 +978,14 @@ static void layer_map_work2(void *data, int thread)
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WK_panels, batch, head) + lane * 6;
             gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->work2, batch, head) + query * job->work2.col + lane * job->work2.row,
-                job->work2.col, job->work2.row, t0, GRAM_TILE, queries, lanes);
+            gram_store(gram_at(&job->WK_X, batch, head) + query * job->WK_X.col + lane * job->WK_X.row, job->WK_X.col,
+                job->WK_X.row, t0, GRAM_TILE, queries, lanes);
         }
     }
 }
 
-/* work3 = WQ * X */
-static void layer_map_work3(void *data, int thread)
+/* WQ_X = WQ * X */
+static void layer_map_WQ_X(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
@@ -1001,14 +1001,14 @@ static void layer_map_work3(void *data, int thread)
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WQ_panels, batch, head) + lane * 6;
             gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->work3, batch, head) + query * job->work3.col + lane * job->work3.row,
-                job->work3.col, job->work3.row, t0, GRAM_TILE, queries, lanes);
+            gram_store(gram_at(&job->WQ_X, batch, head) + query * job->WQ_X.col + lane * job->WQ_X.row, job->WQ_X.col,
+                job->WQ_X.row, t0, GRAM_TILE, queries, lanes);
         }
     }
 }
 
-/* work4 = WV * X */
-static void layer_map_work4(void *data, int thread)
+/* WV_X = WV * X */
+static void layer_map_WV_X(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t blocks = gram_parts(job->n, GRAM_BLOCK), items = job->batch * 2 * blocks;
@@ -1024,14 +1024,14 @@ static void layer_map_work4(void *data, int thread)
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WV_panels, batch, head) + lane * 6;
             gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->work4, batch, head) + query * job->work4.col + lane * job->work4.row,
-                job->work4.col, job->work4.row, t0, GRAM_TILE, queries, lanes);
+            gram_store(gram_at(&job->WV_X, batch, head) + query * job->WV_X.col + lane * job->WV_X.row, job->WV_X.col,
+                job->WV_X.row, t0, GRAM_TILE, queries, lanes);
         }
     }
 }
 
 /* Which of lanes [lane, lane + lanes) keep which of the block's queries: [1, 1] all, [0, 0] none, else [0, 1]. */
-static gram_range layer_stream_work1_heads_kept(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
+static gram_range layer_stream_attended_heads_kept(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
 {
     const gram_range i = gram_range_of(lane, lane + lanes - 1);
     const gram_range j = gram_range_of(query, query + queries - 1);
@@ -1040,12 +1040,12 @@ static gram_range layer_stream_work1_heads_kept(int64_t query, int64_t queries, 
 
 /* The first lane from this one on, in steps of GRAM_PAD, with something kept: long stretches that keep nothing are
  * skipped in doubling strides. */
-static int64_t layer_stream_work1_heads_seek(int64_t query, int64_t queries, int64_t lane, int64_t end)
+static int64_t layer_stream_attended_heads_seek(int64_t query, int64_t queries, int64_t lane, int64_t end)
 {
     int64_t stride = GRAM_TILE - lane % GRAM_TILE;
     while (lane < end) {
         const int64_t lanes = gram_least(stride, end - lane);
-        const gram_range kept = layer_stream_work1_heads_kept(query, queries, lane, lanes);
+        const gram_range kept = layer_stream_attended_heads_kept(query, queries, lane, lanes);
         if (kept.hi == 0) {
             lane += lanes;
             stride *= 2;
@@ -1059,10 +1059,10 @@ static int64_t layer_stream_work1_heads_seek(int64_t query, int64_t queries, int
 }
 
 /* How many of the lanes are left without those at their end that keep nothing. */
-static int64_t layer_stream_work1_heads_trim(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
+static int64_t layer_stream_attended_heads_trim(int64_t query, int64_t queries, int64_t lane, int64_t lanes)
 {
     int64_t rest = (lanes - 1) / GRAM_PAD * GRAM_PAD;
-    while (rest > 0 && layer_stream_work1_heads_kept(query, queries, lane + rest, lanes - rest).hi == 0) {
+    while (rest > 0 && layer_stream_attended_heads_kept(query, queries, lane + rest, lanes - rest).hi == 0) {
         lanes = rest;
         rest -= GRAM_PAD;
     }
@@ -1070,20 +1070,20 @@ static int64_t layer_stream_work1_heads_trim(int64_t query, int64_t queries, int
 }
 
 /* What follows the sums of a block of queries. */
-static void layer_stream_work1_heads_finish(const layer_job *job, int64_t batch, int64_t head, int64_t query,
+static void layer_stream_attended_heads_finish(const layer_job *job, int64_t batch, int64_t head, int64_t query,
     int64_t queries, gram_real *sum0, const gram_real *sum)
 {
     const int64_t width = GRAM_PADDED(3);
     gram_tile_finish(sum0, width, sum, queries, width);
     {
-        gram_store(gram_at(&job->work1_heads, batch, head) + query * job->work1_heads.col, job->work1_heads.col,
-            job->work1_heads.row, sum0, width, queries, 3);
+        gram_store(gram_at(&job->attended_heads, batch, head) + query * job->attended_heads.col,
+            job->attended_heads.col, job->attended_heads.row, sum0, width, queries, 3);
     }
 }
 
-/* work1_heads = ...
+/* attended_heads = ...
  * The scores (n x n) are made a tile at a time, with a running maximum and sum, and not kept. */
-static void layer_stream_work1_heads(void *data, int thread)
+static void layer_stream_attended_heads(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t blocks = gram_parts(job->n, GRAM_BLOCK / 2), items = job->batch * 2 * blocks;
@@ -1109,20 +1109,20 @@ static void layer_stream_work1_heads(void *data, int thread)
             const gram_vint v3 = gram_v_iota((gram_int)(query + l));
             gram_v_storei(q3 + l, v3);
         }
-        gram_block(block0, gram_at(&job->work3, batch, head) + query * job->work3.col, job->work3.col, job->work3.row,
+        gram_block(block0, gram_at(&job->WQ_X, batch, head) + query * job->WQ_X.col, job->WQ_X.col, job->WQ_X.row,
             queries, 3, 0.577350269f);
         gram_real max[GRAM_BLOCK], sum[GRAM_BLOCK];
         gram_fill(max, queries, 1, queries, -INFINITY);
         gram_fill(sum, queries, 1, queries, 0);
         gram_fill(sum0, width, queries, width, 0);
-        for (int64_t lane = layer_stream_work1_heads_seek(query, queries, 0, job->n),
-            lanes; lane < job->n; lane = layer_stream_work1_heads_seek(query, queries, lane + lanes, job->n)) {
+        for (int64_t lane = layer_stream_attended_heads_seek(query, queries, 0, job->n),
+            lanes; lane < job->n; lane = layer_stream_attended_heads_seek(query, queries, lane + lanes, job->n)) {
             lanes = gram_least(GRAM_TILE - lane % GRAM_TILE, job->n - lane);
-            const int checked = layer_stream_work1_heads_kept(query, queries, lane, lanes).lo == 0;
+            const int checked = layer_stream_attended_heads_kept(query, queries, lane, lanes).lo == 0;
             if (checked) {
-                lanes = layer_stream_work1_heads_trim(query, queries, lane, lanes);
+                lanes = layer_stream_attended_heads_trim(query, queries, lane, lanes);
             }
-            const gram_real *const panel0 = gram_at(&job->work2_turned_panels, batch, head) + gram_panel_lane(lane, 3);
+            const gram_real *const panel0 = gram_at(&job->WK_X_turned_panels, batch, head) + gram_panel_lane(lane, 3);
             gram_int k2[GRAM_TILE];
             for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
                 const gram_vint v2 = gram_v_iota((gram_int)(lane + l));
@@ -1161,20 +1161,20 @@ static void layer_stream_work1_heads(void *data, int thread)
             }
             gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
             if (checked) {
-                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4, batch, head) +
-                    lane * job->work4.col, job->work4.col, queries, lanes, 3);
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->WV_X, batch, head) +
+                    lane * job->WV_X.col, job->WV_X.col, queries, lanes, 3);
             } else {
-                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4, batch, head) + lane * job->work4.col,
-                    job->work4.col, queries, lanes, GRAM_PADDED(3), 1);
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->WV_X, batch, head) + lane * job->WV_X.col,
+                    job->WV_X.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
-        layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+        layer_stream_attended_heads_finish(job, batch, head, query, queries, sum0, sum);
     }
 }
 
 /* The same where the queries fit one block. What belongs to keys is read once and where it lies;
  * many keys are cut into parts, each with a state of its own. */
-static void layer_stream_work1_heads_few(void *data, int thread)
+static void layer_stream_attended_heads_few(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
@@ -1188,12 +1188,12 @@ static void layer_stream_work1_heads_few(void *data, int thread)
     gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
     gram_real *const t3 = t2 + GRAM_BLOCK * GRAM_TILE;
     gram_real *const t4 = t3 + GRAM_BLOCK * GRAM_TILE;
-    const int in_place0 = job->work2_turned.col == 1 && queries <= GRAM_FEW_ROWS;
+    const int in_place0 = job->WK_X_turned.col == 1 && queries <= GRAM_FEW_ROWS;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
         const int64_t head = item / parts % 2;
         const int64_t batch = item / parts / 2;
-        gram_real *const states = job->stream_work1_heads_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const states = job->stream_attended_heads_states.data + (parts > 1 ? item : thread) * 1 * size;
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
         gram_real *const sum = states + queries * width + queries;
@@ -1206,21 +1206,21 @@ static void layer_stream_work1_heads_few(void *data, int thread)
             const gram_vint v3 = gram_v_iota((gram_int)(query + l));
             gram_v_storei(q3 + l, v3);
         }
-        gram_block(block0, gram_at(&job->work3, batch, head) + query * job->work3.col, job->work3.col, job->work3.row,
+        gram_block(block0, gram_at(&job->WQ_X, batch, head) + query * job->WQ_X.col, job->WQ_X.col, job->WQ_X.row,
             queries, 3, 0.577350269f);
         gram_fill(max, queries, 1, queries, -INFINITY);
         gram_fill(sum, queries, 1, queries, 0);
         gram_fill(sum0, width, queries, width, 0);
-        for (int64_t lane = layer_stream_work1_heads_seek(query, queries, begin, end),
-            lanes; lane < end; lane = layer_stream_work1_heads_seek(query, queries, lane + lanes, end)) {
+        for (int64_t lane = layer_stream_attended_heads_seek(query, queries, begin, end),
+            lanes; lane < end; lane = layer_stream_attended_heads_seek(query, queries, lane + lanes, end)) {
             lanes = gram_least(GRAM_TILE - lane % GRAM_TILE, end - lane);
-            const int checked = layer_stream_work1_heads_kept(query, queries, lane, lanes).lo == 0;
+            const int checked = layer_stream_attended_heads_kept(query, queries, lane, lanes).lo == 0;
             if (checked) {
-                lanes = layer_stream_work1_heads_trim(query, queries, lane, lanes);
+                lanes = layer_stream_attended_heads_trim(query, queries, lane, lanes);
             }
-            const gram_real *const keys0 = gram_at(&job->work2_turned, batch, head) + lane * job->work2_turned.row;
+            const gram_real *const keys0 = gram_at(&job->WK_X_turned, batch, head) + lane * job->WK_X_turned.row;
             if (!in_place0) {
-                gram_panel(panel0, keys0, job->work2_turned.row, job->work2_turned.col, lanes, 3);
+                gram_panel(panel0, keys0, job->WK_X_turned.row, job->WK_X_turned.col, lanes, 3);
             }
             gram_int k2[GRAM_TILE];
             for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
@@ -1228,7 +1228,7 @@ static void layer_stream_work1_heads_few(void *data, int thread)
                 gram_v_storei(k2 + l, v2);
             }
             if (in_place0) {
-                gram_tile_dots(t0, GRAM_TILE, block0, 3, keys0, job->work2_turned.row, queries, 3, lanes);
+                gram_tile_dots(t0, GRAM_TILE, block0, 3, keys0, job->WK_X_turned.row, queries, 3, lanes);
             } else {
                 gram_tile_mul(t0, GRAM_TILE, block0, 3, panel0, GRAM_TILE, queries, 3, GRAM_PADDED(lanes), 0);
             }
@@ -1264,21 +1264,21 @@ static void layer_stream_work1_heads_few(void *data, int thread)
             }
             gram_tile_softmax(t3, queries, lanes, max, sum, sum0, width, width);
             if (checked) {
-                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->work4, batch, head) +
-                    lane * job->work4.col, job->work4.col, queries, lanes, 3);
+                gram_tile_mul_kept(sum0, width, t3, (gram_bits *)t4, gram_at(&job->WV_X, batch, head) +
+                    lane * job->WV_X.col, job->WV_X.col, queries, lanes, 3);
             } else {
-                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->work4, batch, head) + lane * job->work4.col,
-                    job->work4.col, queries, lanes, GRAM_PADDED(3), 1);
+                gram_tile_mul(sum0, width, t3, GRAM_TILE, gram_at(&job->WV_X, batch, head) + lane * job->WV_X.col,
+                    job->WV_X.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
         if (parts == 1) {
-            layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+            layer_stream_attended_heads_finish(job, batch, head, query, queries, sum0, sum);
         }
     }
 }
 
 /* Puts the parts' states together, in their order. */
-static void layer_stream_work1_heads_merge(void *data, int thread)
+static void layer_stream_attended_heads_merge(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
@@ -1286,13 +1286,13 @@ static void layer_stream_work1_heads_merge(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t head = item % 2;
         const int64_t batch = item / 2;
-        gram_real *const states = job->stream_work1_heads_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        gram_real *const states = job->stream_attended_heads_states.data + (item / 1 * parts * 1 + item % 1) * size;
         for (int64_t part = 1; part < parts; part++) {
             gram_merge_softmax(states, states + part * 1 * size, queries, width);
         }
         gram_real *const sum0 = states;
         gram_real *const sum = states + queries * width + queries;
-        layer_stream_work1_heads_finish(job, batch, head, query, queries, sum0, sum);
+        layer_stream_attended_heads_finish(job, batch, head, query, queries, sum0, sum);
     }
 }
 
@@ -1312,8 +1312,8 @@ static void layer_map_Y(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
         const int64_t batch = item / blocks / 1;
-        gram_block(block0, gram_at(&job->work1, batch, 0) + query * job->work1.col, job->work1.col, job->work1.row,
-            queries, 6, 1);
+        gram_block(block0, gram_at(&job->attended, batch, 0) + query * job->attended.col, job->attended.col,
+            job->attended.row, queries, 6, 1);
         for (int64_t lane = 0; lane < 6; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 6 - lane);
             const gram_real *const panel0 = gram_at(&job->Wout_panels, batch, 0) + lane * 6;
@@ -1342,7 +1342,7 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->threads = threads;
     job->batch = args->batch;
     job->n = args->n;
-    /* Turns in room1: work2, work3, work1. */
+    /* Turns in room1: WK_X, WQ_X, attended. */
     int64_t most1 = job->batch * 2 * 3 * job->n;
     most1 = gram_most(most1, job->batch * 6 * job->n);
     gram_real *const room1 = gram_carve(workspace, &used, most1);
@@ -1362,23 +1362,23 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->bias = (gram_tensor){NULL, 0, 9, 1, 0};
     job->bias.data = (gram_real *)args->bias;
     job->Y = gram_strided(args->Y, args->Y_stride, (gram_tensor){NULL, 6 * job->n, 0, 1, 6});
-    job->work1 = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used, job->batch * 6 * job->n) : room1,
+    job->attended = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used, job->batch * 6 * job->n) : room1,
         6 * job->n, 6 * job->n, 1, 6};
-    job->work1_heads = gram_split(job->work1, 3);
-    job->work2 = (gram_tensor){room1, 2 * 3 * job->n, 3 * job->n, 1, 3};
-    job->work2_turned = gram_turned(job->work2);
-    job->work3 = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used,
-        job->batch * 2 * 3 * job->n) : room1, 2 * 3 * job->n, 3, 1, 2 * 3};
-    job->work4 = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n + GRAM_PAD), 2 * 3 * job->n,
+    job->attended_heads = gram_split(job->attended, 3);
+    job->WK_X = (gram_tensor){room1, 2 * 3 * job->n, 3 * job->n, 1, 3};
+    job->WK_X_turned = gram_turned(job->WK_X);
+    job->WQ_X = (gram_tensor){job->n <= GRAM_BLOCK ? gram_carve(workspace, &used, job->batch * 2 * 3 * job->n) : room1,
+        2 * 3 * job->n, 3, 1, 2 * 3};
+    job->WV_X = (gram_tensor){gram_carve(workspace, &used, job->batch * 2 * 3 * job->n + GRAM_PAD), 2 * 3 * job->n,
         3 * job->n, 1, 3};
     job->WK_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->WQ_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
-    job->work2_turned_panels = (gram_tensor){gram_carve(workspace, &used,
+    job->WK_X_turned_panels = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * 2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3 : 0),
         2 * gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, gram_parts(job->n, GRAM_TILE) * GRAM_TILE * 3, 1, 3};
     job->WV_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->Wout_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
-    job->stream_work1_heads_states.data = gram_carve(workspace, &used,
+    job->stream_attended_heads_states.data = gram_carve(workspace, &used,
         job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
         GRAM_PART) : 2 * threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = GRAM_BLOCK * 6 + GRAM_BLOCK * GRAM_TILE;
@@ -1394,22 +1394,22 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
 static void layer_phases(layer_job *job, const gram_team *team)
 {
     gram_run(team, layer_pack_WK_panels, job);
-    gram_run(team, layer_map_work2, job);
+    gram_run(team, layer_map_WK_X, job);
     if (job->n > GRAM_BLOCK) {
-        gram_run(team, layer_pack_work2_turned_panels, job);
+        gram_run(team, layer_pack_WK_X_turned_panels, job);
     }
     gram_run(team, layer_pack_WQ_panels, job);
-    gram_run(team, layer_map_work3, job);
+    gram_run(team, layer_map_WQ_X, job);
     gram_run(team, layer_pack_WV_panels, job);
-    gram_run(team, layer_map_work4, job);
+    gram_run(team, layer_map_WV_X, job);
     if (job->n > GRAM_BLOCK) {
-        gram_run(team, layer_stream_work1_heads, job);
+        gram_run(team, layer_stream_attended_heads, job);
     }
     if (job->n <= GRAM_BLOCK) {
-        gram_run(team, layer_stream_work1_heads_few, job);
+        gram_run(team, layer_stream_attended_heads_few, job);
     }
     if (job->n <= GRAM_BLOCK && job->n > GRAM_PART) {
-        gram_run(team, layer_stream_work1_heads_merge, job);
+        gram_run(team, layer_stream_attended_heads_merge, job);
     }
     gram_run(team, layer_pack_Wout_panels, job);
     gram_run(team, layer_map_Y, job);

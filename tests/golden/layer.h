@@ -12,16 +12,16 @@
  *
  * Plan (batch, sizes as in the arguments):
  * layer: streamed, f32
- * step 1     work2  map of 3 x n, 2 heads
+ * step 1     WK_X  map of 3 x n, 2 heads
  *            WK * X
  *            72 batch n flops
- * step 2     work3  map of 3 x n, 2 heads
+ * step 2     WQ_X  map of 3 x n, 2 heads
  *            WQ * X
  *            72 batch n flops
- * step 3     work4  map of 3 x n, 2 heads
+ * step 3     WV_X  map of 3 x n, 2 heads
  *            WV * X
  *            72 batch n flops
- * step 4     work1_heads  stream of n x n, 2 heads
+ * step 4     attended_heads  stream of n x n, 2 heads
  *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
