@@ -420,6 +420,36 @@ function env.sinusoidal(d, n)
     end, zeros)
 end
 
+-- ---- time stamps of tokens: Xu et al. 2019, arXiv:1911.12864 ----
+
+-- How many time stamps t(j) there are: t is a vector, or a token of one number each.
+local function count_times(t, what)
+    return core.cols(t, what) == 1 and core.rows(t, what) or core.cols(t, what)
+end
+
+-- Bochner: 2d x n, [cos w_1 t, sin w_1 t, ..., cos w_d t, sin w_d t] / sqrt d; omega holds w, d x 1.
+function env.bochner(t, omega)
+    local d = check_number(core.rows(omega, "bochner: omega"), "bochner: the number of frequencies")
+    return map(function(_, i, j)
+        local angle = omega(i // 2) * t(j)
+        return where(eq(i % 2, 0), cos(angle), sin(angle)) / sqrt(d)
+    end, node("expand", { rows = 2 * d, cols = count_times(t, "bochner") }, core.constant(0)))
+end
+
+-- Mercer: k periods 2 w, each with d harmonics, k (2d + 1) x n; a period's part is [sqrt c_0, sqrt c_1 cos(pi t / w),
+-- sqrt c_1 sin(pi t / w), sqrt c_2 cos(2 pi t / w), ...]. omega is k x 1, log_c k x (d + 1): so every c is positive, and a
+-- cosine and its sine have the same one, without which the kernel would not be one of t - t'.
+function env.mercer(t, omega, log_c)
+    local k = check_number(core.rows(omega, "mercer: omega"), "mercer: the number of periods")
+    local width = 2 * check_number(core.cols(log_c, "mercer: log_c"), "mercer: the number of coefficients") - 1
+    return map(function(_, i, j)
+        local period, p = i // width, i % width
+        local harmonic = (p + 1) // 2
+        local angle = harmonic * math.pi * t(j) / omega(period)
+        return exp(log_c(period, harmonic) / 2) * where(eq(p % 2, 1), cos(angle), where(eq(p, 0), 1, sin(angle)))
+    end, node("expand", { rows = k * width, cols = count_times(t, "mercer") }, core.constant(0)))
+end
+
 -- ---- the paper's coefficient matrices ----
 
 -- Kernels by name, of all pairs of columns; options may have gamma (1 / the tokens' size if not), degree (2) and c (1).

@@ -10,6 +10,7 @@
 #include "oracle_paper.h"
 #include "oracle_practice.h"
 #include "oracle_run.h"
+#include "oracle_time.h"
 
 /* The sizes: none, one, odd ones, and one beyond a tile of 64 keys. */
 static const problem trials[] = {
@@ -21,7 +22,7 @@ static const problem trials[] = {
     {.b = 1, .n = 67, .m = 131, .k = 9, .d = 16, .e = 5, .r = 40},
 };
 
-static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions};
+static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions, oracles_time};
 
 static void check_spec(settings *with, const char *spec)
 {

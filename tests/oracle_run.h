@@ -15,7 +15,8 @@ static int64_t size_of(const problem *p, char letter)
     } sizes[] = {
         {'b', p->b}, {'n', p->n}, {'m', p->m}, {'s', p->n + p->m}, {'k', p->k}, {'d', p->d},
         {'e', p->e}, {'r', p->r}, {'z', 12},   {'t', 2 * p->r + 1}, {'f', 4 * p->d}, {'g', 2 * p->d},
-        {'u', 2 * p->e}, {'y', 4 * p->e}, {'i', 2 * p->k}, {'v', 20}, {'.', 1},
+        {'u', 2 * p->e}, {'y', 4 * p->e}, {'i', 2 * p->k}, {'v', 20}, {'h', p->d + 2 * p->k},
+        {'w', p->d + 5 * p->k}, {'x', p->d + p->k}, {'.', 1},
     };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         if (sizes[s].letter == letter)
