@@ -41,15 +41,16 @@ static const char *flops(gram_ctx *ctx, const gram_step *given)
         own.lanes = gram_dim_number(GRAM_FEW_QUERIES);
         for (int k = 0; k < step->nsums; k++)
             gram_cost_add(&cost, 4 * heads, step->batched,
-                          (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows}, 3);
+                          (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each}, 4);
     }
     for (int k = 0; k < step->nleaves + step->nsums; k++) {
         const gram_dim inner = k < step->nleaves ? step->leaves[k].inner : step->sums[k - step->nleaves].rows;
-        gram_cost_add(&cost, 2 * heads, step->batched, (gram_dim[]){step->queries, step->lanes, inner, step->outer}, 4);
+        gram_cost_add(&cost, 2 * heads, step->batched,
+                      (gram_dim[]){step->queries, step->lanes, inner, step->outer, step->each}, 5);
     }
     if (scalars(step) > 0)
         gram_cost_add(&cost, scalars(step) * heads, step->batched,
-                      (gram_dim[]){step->queries, step->lanes, step->outer}, 3);
+                      (gram_dim[]){step->queries, step->lanes, step->outer, step->each}, 4);
     return gram_cost_text(&cost);
 }
 
@@ -57,7 +58,7 @@ static const char *flops(gram_ctx *ctx, const gram_step *given)
 static void add_bytes(gram_cost *cost, const gram_plan *plan, const gram_buffer *b)
 {
     const int64_t bytes = b->type == GRAM_REAL ? plan->real_bits / 8 : 4;
-    gram_cost_add(cost, bytes * heads_of(b->heads), b->batched, (gram_dim[]){b->rows, b->cols}, 2);
+    gram_cost_add(cost, bytes * heads_of(b->heads), b->batched, (gram_dim[]){b->rows, b->cols, b->each}, 3);
 }
 
 /* What the kernel must read and write at the least: its arrays, once. */
@@ -80,9 +81,10 @@ static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *
         width += gram_dim_known(step->sums[k].rows) ? step->sums[k].rows.number : 0;
     if (gram_is_linear(step))
         gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, GRAM_FEW_QUERIES), step->batched,
-                      &step->queries, 1);
+                      (gram_dim[]){step->queries, step->each}, 2);
     else if (step->few == GRAM_FEW_ALWAYS)
-        gram_cost_add(cost, parts_of(bytes * step->queries.number * width, 1024), step->batched, &step->lanes, 1);
+        gram_cost_add(cost, parts_of(bytes * step->queries.number * width, 1024), step->batched,
+                      (gram_dim[]){step->lanes, step->each}, 2);
 }
 
 /* Panels have whole tiles of rows. */
@@ -178,6 +180,8 @@ static const char *step_line(gram_ctx *ctx, const gram_plan *plan, const gram_st
              gram_dim_text(ctx, step->queries));
     if (step->heads)
         gram_put(&text, ", %d heads", step->heads);
+    if (!gram_dim_is(step->each, 1))
+        gram_put(&text, ", for each of %s", gram_dim_text(ctx, step->each));
     return text.data;
 }
 

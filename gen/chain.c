@@ -128,6 +128,15 @@ typedef struct table {
     int split[MAX_FACTORS][MAX_FACTORS];
 } table;
 
+/* How often the product of factors i to j is made for an item of the batch. */
+static double items_of(const chain *c, int i, int j)
+{
+    double items = 1;
+    for (int k = i; k <= j; k++)
+        items = gram_dim_is(c->factor[k]->each, 1) ? items : gram_dim_nominal(c->factor[k]->each);
+    return items;
+}
+
 static void fill(table *t, const chain *c)
 {
     for (int width = 1; width < c->n; width++)
@@ -136,7 +145,7 @@ static void fill(table *t, const chain *c)
             for (int k = i; k < j; k++) {
                 double cost = t->cost[i][k] + t->cost[k + 1][j] +
                               2 * gram_dim_nominal(c->factor[i]->rows) * gram_dim_nominal(c->factor[k]->cols) *
-                                  gram_dim_nominal(c->factor[j]->cols);
+                                  gram_dim_nominal(c->factor[j]->cols) * items_of(c, i, j);
                 if (t->cost[i][j] < 0 || cost < t->cost[i][j]) {
                     t->cost[i][j] = cost;
                     t->split[i][j] = k;

@@ -35,14 +35,14 @@ static void set(emitter *e, const char *key, const char *value)
 static void add_pack(emitter *e, const gram_pack *pack)
 {
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
-    gram_step like = {.heads = b->heads, .batched = b->batched};
+    gram_step like = {.heads = b->heads, .batched = b->batched, .each = b->each};
     set(e, "buffer", b->name);
     set(e, "pack", gram_emit_pack_name(e, pack));
-    set(e, "items", gram_emit_items(e, b->heads, b->batched));
+    set(e, "items", gram_emit_items(e, b->heads, b->batched, b->each));
     set(e, "count", dim(e, pack->panels ? b->rows : b->cols));
     set(e, "inner", dim(e, pack->panels ? b->cols : b->rows));
-    set(e, "from", gram_print_at(e->ctx, &like, b, ""));
-    set(e, "to", gram_print_at(e->ctx, &like, b, pack->panels ? "_panels" : "_padded"));
+    set(e, "from", gram_print_at(e->ctx, e->plan, &like, b, ""));
+    set(e, "to", gram_print_at(e->ctx, e->plan, &like, b, pack->panels ? "_panels" : "_padded"));
     gram_template_set_number(e->L, "heads", b->heads > 1 ? b->heads : 1);
     gram_template_set_flag(e->L, "batched", b->batched);
     gram_template_set_flag(e->L, "panels", pack->panels);

@@ -28,10 +28,16 @@ static void add_tensor(emitter *e, const char *name, const char *type, const cha
     gram_template_end(e->L);
 }
 
-/* "job->batch * 8 * 64 * job->n": the numbers of as many arrays of `each` as there are heads and items. */
-static const char *count(emitter *e, int heads, bool batched, const char *each)
+/* "job->batch * 8 * 64 * job->n": the numbers of as many arrays of `one` as a buffer has heads and items. */
+static const char *count(emitter *e, const gram_buffer *b, const char *one)
 {
-    return gram_format(e->ctx, "%s%s", gram_emit_items(e, heads, batched), each);
+    return gram_format(e->ctx, "%s%s", gram_emit_items(e, b->heads, b->batched, b->each), one);
+}
+
+/* The same for a step. */
+static const char *count_of(emitter *e, const gram_step *step, const char *one)
+{
+    return gram_format(e->ctx, "%s%s", gram_emit_items(e, step->heads, step->batched, step->each), one);
 }
 
 /* --- the caller's -------------------------------------------------------------------------------------------------- */
@@ -69,6 +75,19 @@ static const char *place_given(emitter *e, const gram_buffer *b, const char *nam
                        name);
 }
 
+/* A dense array that starts at `place`. */
+static const char *place_dense(emitter *e, const gram_buffer *b, const char *place)
+{
+    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols);
+    const char *heads = b->heads > 1 ? gram_format(e->ctx, "%d * ", b->heads) : "";
+    const char *batch = b->batched ? gram_format(e->ctx, "%s%s * %s", heads, rows, cols) : "0";
+    if (b->flat)
+        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s%s};", b->name, place, batch, rows, heads,
+                           rows);
+    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
+                       rows);
+}
+
 static const char *place_view(emitter *e, const gram_buffer *b)
 {
     const char *base = e->plan->buffers[b->base].name, *from = dim(e, b->from);
@@ -80,6 +99,8 @@ static const char *place_view(emitter *e, const gram_buffer *b)
         return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, %s, 0);", b->name, base, from);
     case GRAM_VIEW_COLS:
         return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, 0, %s);", b->name, base, from);
+    case GRAM_VIEW_SHAPE:
+        return place_dense(e, b, gram_format(e->ctx, "job->%s.data", base));
     case GRAM_VIEW_HEAD:
         return gram_format(e->ctx, "job->%s = gram_part(job->%s, %d, 0, 0);", b->name, base, b->index);
     default:
@@ -92,7 +113,7 @@ static const char *place_view(emitter *e, const gram_buffer *b)
 static const char *buffer_size(emitter *e, const gram_buffer *b)
 {
     const char *more = b->read_beyond ? " + GRAM_PAD" : "";
-    return count(e, b->heads, b->batched, gram_format(e->ctx, "%s * %s%s", dim(e, b->rows), dim(e, b->cols), more));
+    return count(e, b, gram_format(e->ctx, "%s * %s%s", dim(e, b->rows), dim(e, b->cols), more));
 }
 
 const char *gram_emit_pack_name(emitter *e, const gram_pack *pack)
@@ -131,7 +152,7 @@ static const char *pack_size(emitter *e, int index)
 {
     const gram_pack *pack = &e->plan->packs[index];
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
-    const char *when = gram_emit_pack_when(e, index), *size = count(e, b->heads, b->batched, pack_each(e, pack));
+    const char *when = gram_emit_pack_when(e, index), *size = count(e, b, pack_each(e, pack));
     return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
 }
 
@@ -140,10 +161,10 @@ static const char *states_size(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step);
     if (gram_is_linear(step))
-        return count(e, step->heads, step->batched,
+        return count_of(e, step,
                      gram_format(e->ctx, "gram_parts(%s, GRAM_BLOCK) * %s * (%s)", queries,
                                  dim(e, step->leaves[0].inner), width));
-    const char *parts = count(e, step->heads, step->batched, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
+    const char *parts = count_of(e, step, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
     const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
     const char *size = gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s) * (%s) + GRAM_BLOCK", lanes, parts, threads,
                                    gram_emit_state_size(e, step, queries, width));
@@ -276,19 +297,6 @@ static void add_rooms(emitter *e)
 
 /* --- the workspace's ----------------------------------------------------------------------------------------------- */
 
-/* A dense array that starts at `place`. */
-static const char *place_dense(emitter *e, const gram_buffer *b, const char *place)
-{
-    const char *rows = dim(e, b->rows), *cols = dim(e, b->cols);
-    const char *heads = b->heads > 1 ? gram_format(e->ctx, "%d * ", b->heads) : "";
-    const char *batch = b->batched ? gram_format(e->ctx, "%s%s * %s", heads, rows, cols) : "0";
-    if (b->flat)
-        return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s%s};", b->name, place, batch, rows, heads,
-                           rows);
-    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
-                       rows);
-}
-
 static const char *place_output(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
@@ -348,7 +356,7 @@ static const char *place_pack(emitter *e, int index)
     const char *each = pack_each(e, pack);
     const char *col = pack->panels ? dim(e, b->cols) : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
     return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),
-                       place_of(e, GRAM_LIFE_PACK, index), b->batched ? count(e, b->heads, false, each) : "0", each,
+                       place_of(e, GRAM_LIFE_PACK, index), b->batched ? gram_format(e->ctx, "%s%s", gram_emit_items(e, b->heads, false, gram_dim_number(1)), each) : "0", each,
                        col);
 }
 

@@ -36,10 +36,11 @@ const char *gram_emit_times(emitter *e, int n, const char *size)
     return n == 1 ? size : gram_format(e->ctx, "%d * %s", n, size);
 }
 
-const char *gram_emit_items(emitter *e, int heads, bool batched)
+const char *gram_emit_items(emitter *e, int heads, bool batched, gram_dim each)
 {
     const char *heads_text = heads > 1 ? gram_format(e->ctx, "%d * ", heads) : "";
-    return gram_format(e->ctx, "%s%s", batched ? "job->batch * " : "", heads_text);
+    const char *each_text = gram_dim_is(each, 1) ? "" : gram_format(e->ctx, "%s * ", dim(e, each));
+    return gram_format(e->ctx, "%s%s%s", batched ? "job->batch * " : "", each_text, heads_text);
 }
 
 void gram_emit_lines(emitter *e, const gram_lines *lines)
@@ -73,9 +74,9 @@ static void add_sums(emitter *e, const gram_step *step)
         gram_template_begin(e->L, NULL);
         set(e, "rows", rows);
         set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_padded", b->name));
-        set(e, "from", gram_print_at(e->ctx, step, b, sum->pack < 0 ? "" : "_padded"));
+        set(e, "from", gram_print_at(e->ctx, e->plan, step, b, sum->pack < 0 ? "" : "_padded"));
         set(e, "unpacked", b->name);
-        set(e, "source", gram_print_at(e->ctx, step, b, ""));
+        set(e, "source", gram_print_at(e->ctx, e->plan, step, b, ""));
         gram_template_set_flag(e->L, "packed", sum->pack >= 0);
         gram_template_end(e->L);
     }
@@ -104,10 +105,10 @@ static void add_leaves(emitter *e, const gram_step *step)
         set(e, "left", left->name);
         gram_template_set_flag(e->L, "same", leaf->same && !gram_is_linear(step));
         gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
-        set(e, "source", gram_print_at(e->ctx, step, left, ""));
-        set(e, "panels", gram_print_at(e->ctx, step, left, "_panels"));
+        set(e, "source", gram_print_at(e->ctx, e->plan, step, left, ""));
+        set(e, "panels", gram_print_at(e->ctx, e->plan, step, left, "_panels"));
         set(e, "right", right->name);
-        set(e, "from", gram_print_at(e->ctx, step, right, ""));
+        set(e, "from", gram_print_at(e->ctx, e->plan, step, right, ""));
         set(e, "inner", dim(e, leaf->inner));
         set(e, "scale", gram_print_scale(e->ctx, e->plan, step, leaf, e->tcc));
         gram_template_end(e->L);
@@ -195,7 +196,7 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "queries", dim(e, step->queries));
     set(e, "lanes", dim(e, step->lanes));
     set(e, "out", out->name);
-    set(e, "to", gram_print_at(e->ctx, step, out, ""));
+    set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
     set(e, "rows", dim(e, out->rows));
     set(e, "cols", dim(e, out->cols));
     gram_template_set_flag(e->L, "softmax", step->softmax);
@@ -227,8 +228,8 @@ static const char *add_items(emitter *e, const gram_step *step)
     set(e, "out", out->name);
     set(e, "rows", dim(e, in->rows));
     set(e, "cols", dim(e, in->cols));
-    set(e, "to", gram_print_at(e->ctx, step, out, ""));
-    set(e, "from", gram_print_at(e->ctx, &like, in, ""));
+    set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, e->plan, &like, in, ""));
     gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, step->stores[0].buffer));
     return "0";
 }
@@ -262,8 +263,8 @@ static const char *add_whole(emitter *e, const gram_step *step)
     set(e, "cols", cols);
     set(e, "most", dim(e, node->dim));
     set(e, "room", room);
-    set(e, "to", gram_print_at(e->ctx, step, out, ""));
-    set(e, "from", gram_print_at(e->ctx, step, in, ""));
+    set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
+    set(e, "from", gram_print_at(e->ctx, e->plan, step, in, ""));
     gram_template_set_flag(e->L, "tcc", e->tcc);
     return *room ? room : "0";
 }
@@ -284,9 +285,9 @@ static const char *add_fft(emitter *e, const gram_step *step)
     set(e, "rows", dim(e, node->args[0]->rows));
     set(e, "first", first->name);
     set(e, "second", second->name);
-    set(e, "to", gram_print_at(e->ctx, step, out, ""));
-    set(e, "a", gram_print_at(e->ctx, step, first, ""));
-    set(e, "b", gram_print_at(e->ctx, step, second, ""));
+    set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
+    set(e, "a", gram_print_at(e->ctx, e->plan, step, first, ""));
+    set(e, "b", gram_print_at(e->ctx, e->plan, step, second, ""));
     return gram_format(e->ctx, "gram_fft_room(%s, %s)", n, mode);
 }
 
@@ -311,7 +312,7 @@ const char *gram_emit_step(emitter *e, const gram_step *step)
     set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
     set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
     set(e, "what", what(e, step));
-    set(e, "items", gram_emit_items(e, step->heads, step->batched));
+    set(e, "items", gram_emit_items(e, step->heads, step->batched, step->each));
     gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
     gram_template_set_flag(e->L, "batched", step->batched);
     for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)

@@ -92,7 +92,7 @@ static int add_stores(emitter *e, const gram_step *step)
         gram_emit_lines(e, &lines);
         set(e, "out", b->name);
         bool outer = !gram_dim_is(step->outer, 1);
-        const char *to = gram_print_at(e->ctx, step, b, "");
+        const char *to = gram_print_at(e->ctx, e->plan, step, b, "");
         set(e, "to", outer ? gram_format(e->ctx, "%s + column * job->%s.col", to, b->name) : to);
         set(e, "query_step", outer ? "row" : "col");
         set(e, "lane_step", outer ? "col" : "row");
@@ -224,7 +224,7 @@ static const char *add_few(emitter *e, const gram_step *step, const char *range,
     const char *room = few_places(e, step, group, tiles, last);
     const char *all = gram_format(e->ctx, "%s%s%s", start, body, arguments);
     gram_template_set_number(e->L, "groups", heads / group);
-    set(e, "group_items", gram_emit_items(e, heads / group, step->batched));
+    set(e, "group_items", gram_emit_items(e, heads / group, step->batched, step->each));
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "state_size", gram_emit_state_size(e, step, "queries", "width"));
     set(e, "state", state_places(e, step, base, group > 1 ? body : all));

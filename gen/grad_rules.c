@@ -80,6 +80,28 @@ static gram_node *filled(gram_reverse *r, gram_node *a)
     return a->keep ? gram_node_make(r->ctx, r->loc, GRAM_OP_GATHER, 3, args, NULL) : a;
 }
 
+static gram_node *reshaped(gram_reverse *r, gram_node *a, gram_dim rows, gram_dim cols, gram_dim each)
+{
+    gram_node like = {.rows = rows, .cols = cols, .each = each};
+    return gram_node_make(r->ctx, r->loc, GRAM_OP_RESHAPE, 1, &a, &like);
+}
+
+/* All items' columns side by side, and all heads' rows one over the other. */
+static gram_node *flat(gram_reverse *r, gram_node *a)
+{
+    gram_node *b = a->heads ? un(r, GRAM_OP_CONCAT_HEADS, a) : a;
+    gram_dim cols = gram_dim_times(a->each, a->cols.number);
+    if (gram_dim_is(cols, 0))
+        gram_fail(r->ctx, r->loc, "the gradient of items of %s: too many columns", gram_shape_text(r->ctx, a));
+    return reshaped(r, b, b->rows, cols, gram_dim_number(1));
+}
+
+static gram_node *with_heads(gram_reverse *r, gram_node *a, int heads)
+{
+    gram_node like = {.heads = heads};
+    return heads ? gram_node_make(r->ctx, r->loc, GRAM_OP_SPLIT_HEADS, 1, &a, &like) : a;
+}
+
 /* --- collecting ---------------------------------------------------------------------------------------------------- */
 
 /* The sums over groups of heads, as many groups as `heads`. */
@@ -97,7 +119,17 @@ static gram_node *sum_groups(gram_reverse *r, gram_node *g, int heads)
     return gram_node_make(r->ctx, r->loc, GRAM_OP_STACK_HEADS, heads, group, NULL);
 }
 
-/* g summed over what a was repeated along: rows, columns, heads. */
+/* The sum over items, whose entries become columns. */
+static gram_node *sum_items(gram_reverse *r, gram_node *g)
+{
+    gram_node *all = g->heads ? un(r, GRAM_OP_CONCAT_HEADS, g) : g;
+    gram_dim entries = gram_dim_times(all->rows, all->cols.number), one = gram_dim_number(1);
+    gram_node *columns = reshaped(r, all, entries, g->each, one);
+    gram_node *total = turned(r, un(r, GRAM_OP_SUM, turned(r, columns)));
+    return with_heads(r, reshaped(r, total, all->rows, all->cols, one), g->heads);
+}
+
+/* g summed over what a was repeated along: rows, columns, heads, items. */
 static gram_node *summed(gram_reverse *r, gram_node *g, const gram_node *a)
 {
     if (gram_dim_is(a->rows, 1) && !gram_dim_is(g->rows, 1))
@@ -106,6 +138,8 @@ static gram_node *summed(gram_reverse *r, gram_node *g, const gram_node *a)
         g = turned(r, un(r, GRAM_OP_SUM, turned(r, g)));
     if (g->heads > a->heads)
         g = sum_groups(r, g, a->heads);
+    if (gram_dim_is(a->each, 1) && !gram_dim_is(g->each, 1))
+        g = sum_items(r, g);
     if (!gram_dim_equal(g->rows, a->rows) || !gram_dim_equal(g->cols, a->cols))
         g = gram_node_expand(r->ctx, r->loc, g, a->rows, a->cols);
     return g;
@@ -203,11 +237,19 @@ static void scatter(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, node->args[0], node->args[0]->keep ? bi(r, GRAM_OP_KEEP, read, node->args[0]->keep) : read);
 }
 
+/* Is A the same for all items where B is not, so that dA is one product over all their columns? */
+static bool is_shared_by_items(const gram_node *a, const gram_node *b, const gram_node *g)
+{
+    return gram_dim_is(a->each, 1) && !b->heads && gram_dim_equal(b->each, g->each) && !gram_dim_is(b->each, 1);
+}
+
 /* C = A B: dA = dC B', dB = A' dC. */
 static void matmul(gram_reverse *r, gram_node *node, gram_node *g)
 {
     gram_node *a = node->args[0], *b = node->args[1];
-    if (r->wanted[a->id])
+    if (r->wanted[a->id] && is_shared_by_items(a, b, g))
+        gram_collect(r, a, with_heads(r, times(r, flat(r, g), turned(r, flat(r, b))), g->heads));
+    else if (r->wanted[a->id])
         gram_collect(r, a, times(r, g, turned(r, b)));
     if (r->wanted[b->id])
         gram_collect(r, b, times(r, turned(r, a), g));
@@ -356,6 +398,18 @@ static void rows(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, a, g);
 }
 
+/* The same entries in the operand's shape; what g repeats is written out. */
+static void reshape(gram_reverse *r, gram_node *node, gram_node *g)
+{
+    gram_node *a = node->args[0], item = {.each = node->each};
+    g = gram_node_expand(r->ctx, r->loc, g, node->rows, node->cols);
+    if (!gram_dim_equal(g->each, node->each))
+        g = bi(r, GRAM_OP_ADD, g,
+               bi(r, GRAM_OP_MUL, real(r, 0),
+                  un(r, GRAM_OP_REAL, gram_node_make(r->ctx, r->loc, GRAM_OP_ITEM, 0, NULL, &item))));
+    gram_collect(r, a, reshaped(r, g, a->rows, a->cols, a->each));
+}
+
 static void one_head(gram_reverse *r, gram_node *node, gram_node *g)
 {
     gram_node *a = node->args[0], **all = gram_alloc(r->ctx, (size_t)a->heads * sizeof *all);
@@ -410,6 +464,7 @@ static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_HCAT] = hcat,
     [GRAM_OP_VCAT] = vcat,
     [GRAM_OP_ROWS] = rows,
+    [GRAM_OP_RESHAPE] = reshape,
     [GRAM_OP_HEAD_AT] = one_head,
     [GRAM_OP_STACK_HEADS] = stack_heads,
     [GRAM_OP_SPLIT_HEADS] = split_heads,

@@ -56,6 +56,17 @@ gram_dim gram_dim_add(gram_dim a, gram_dim b)
     return a;
 }
 
+gram_dim gram_dim_times(gram_dim a, int64_t k)
+{
+    bool fits = k == 0 || a.number <= INT32_MAX / k;
+    a.number *= fits ? k : 0;
+    for (int s = 0; s < GRAM_SIZES; s++) {
+        fits = fits && a.times[s] * k <= UINT8_MAX;
+        a.times[s] = (uint8_t)(a.times[s] * k);
+    }
+    return fits ? a : gram_dim_number(0);
+}
+
 bool gram_dim_fits(gram_dim a, gram_dim b)
 {
     bool fits = a.number <= INT32_MAX - b.number;
@@ -118,7 +129,8 @@ static bool node_equal(const gram_node *a, const gram_node *b)
            (a->nargs == 0 || memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args) == 0) &&
            memcmp(&a->number, &b->number, sizeof a->number) == 0 && a->index == b->index && a->input == b->input &&
            a->heads == b->heads && a->batched == b->batched && same_name(a->fn, b->fn) &&
-           gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->dim, b->dim);
+           gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->dim, b->dim) &&
+           gram_dim_equal(a->each, b->each);
 }
 
 static gram_node **nodes_slot(const struct gram_nodes *nodes, const gram_node *node)
@@ -181,9 +193,11 @@ static gram_node *node_store(gram_ctx *ctx, gram_loc loc, const gram_node *draft
 /* Of like, what op reads: a rewritten node must not differ from an equal one by an attribute that means nothing. */
 static gram_node attributes_of(gram_op op, const gram_node *like)
 {
-    gram_node draft = {0};
+    gram_node draft = {.each = gram_dim_number(1)};
     if (!like)
         return draft;
+    if (op == GRAM_OP_ITEM || op == GRAM_OP_RESHAPE)
+        draft.each = like->each;
     draft.type = like->type;
     draft.rows = like->rows;
     draft.cols = like->cols;

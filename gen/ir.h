@@ -7,6 +7,9 @@
  *     1 x 1  constant (or one per head, per item)      rows x 1  one per key (row token)
  *     1 x n  one per query (column token)              rows x n  one per pair
  *
+ * Inside each(A, m, f) there is a third size, `each`: a batch item is cut into so many, one for each column of A. It
+ * repeats where it is 1, as the others do.
+ *
  * A node with `keep` has dropped entries, where that predicate (of a broadcastable shape) is false: they add nothing to
  * any sum or maximum, their value is never used, and as an output they are 0.
  * Nodes are made by gram_node, which shares equal ones, and are never changed afterwards. */
@@ -33,6 +36,7 @@ bool gram_dim_is(gram_dim a, int64_t n); /* the number n, known when generating 
 bool gram_dim_known(gram_dim a);         /* no runtime size in it */
 gram_dim gram_dim_add(gram_dim a, gram_dim b);
 bool gram_dim_fits(gram_dim a, gram_dim b); /* can the two be added? */
+gram_dim gram_dim_times(gram_dim a, int64_t k); /* the number 0 where that is too large a size */
 /* "n + k", "n + 1": more than one term. */
 bool gram_dim_is_sum(gram_dim a);
 /* May the two meet in an operation? Equal ones may; a sum of sizes meets anything, and is checked when the kernel runs. */
@@ -80,6 +84,8 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(HCAT, "hcat")           /* A beside B                                                                 */ \
     MOP(VCAT, "vcat")           /* A over B                                                                   */ \
     MOP(ROWS, "rows")           /* r rows of A from node.from (a gram_dim)                                    */ \
+    MOP(RESHAPE, "reshape")     /* r x c of A's entries in their order: down columns, then along them, then item by item    */ \
+    MOP(ITEM, "item")           /* 1 x 1: which of node.each items this is                                    */ \
     MOP(HEAD_AT, "head_at")     /* A's head node.index alone; the result has no heads axis                    */ \
     MOP(STACK_HEADS, "stack_heads")   /* operands without heads, side by side as heads                              */ \
     MOP(SPLIT_HEADS, "split_heads")   /* (H r) x c to r x c with H = node.heads                                     */ \
@@ -145,7 +151,8 @@ struct gram_node {
     gram_op op;
     gram_type type;
     gram_dim rows, cols;
-    int heads;    /* 0: the same for every head */
+    gram_dim each; /* 1, or how many items `each` makes of one of the batch */
+    int heads;     /* 0: the same for every head */
     bool batched; /* differs between batch items */
     int nargs;
     gram_node **args;

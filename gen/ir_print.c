@@ -81,7 +81,7 @@ static void put_size(printer *p, const gram_node *node)
 static void put_index(printer *p, const gram_node *node)
 {
     static const char *const names[GRAM_OP_COUNT] = {
-        [GRAM_OP_ROW] = "i", [GRAM_OP_COL] = "j", [GRAM_OP_HEAD] = "h", [GRAM_OP_BATCH] = "batch"};
+        [GRAM_OP_ROW] = "i", [GRAM_OP_COL] = "j", [GRAM_OP_HEAD] = "h", [GRAM_OP_BATCH] = "batch", [GRAM_OP_ITEM] = "item"};
     gram_put(p->out, "%s", names[node->op]);
 }
 
@@ -139,6 +139,16 @@ static void put_split_heads(printer *p, const gram_node *node)
     gram_put(p->out, ", %d)", node->heads);
 }
 
+/* Inside `each`: columns cut into items, stacked again, or (in gradients) side by side. */
+static void put_reshape(printer *p, const gram_node *node)
+{
+    const gram_node *a = node->args[0];
+    bool cut = !gram_dim_is(node->each, 1), beside = gram_dim_equal(node->rows, a->rows);
+    gram_put(p->out, cut ? "cut(" : gram_dim_is(a->each, 1) ? "reshape(" : beside ? "beside(" : "stack(");
+    put_list(p, node, 0);
+    gram_put(p->out, "%s%s)", cut ? ", " : "", cut ? gram_dim_text(p->out->ctx, node->cols) : "");
+}
+
 /* An integer twin is written as the real operation. */
 static void put_call(printer *p, const gram_node *node)
 {
@@ -158,6 +168,7 @@ static void (*const forms[GRAM_OP_COUNT])(printer *p, const gram_node *node) = {
     [GRAM_OP_GATHER] = put_gather,     [GRAM_OP_TRANSPOSE] = put_transpose,
     [GRAM_OP_ROWS] = put_rows,         [GRAM_OP_HEAD_AT] = put_head_at,
     [GRAM_OP_IDENTITY] = put_identity, [GRAM_OP_SPLIT_HEADS] = put_split_heads,
+    [GRAM_OP_RESHAPE] = put_reshape,   [GRAM_OP_ITEM] = put_index,
 };
 
 /* `*` between two full matrices is their product in a spec: an entrywise one is written hadamard. */
@@ -273,6 +284,8 @@ static void print_node(gram_ctx *ctx, const gram_node *node, const int *number, 
     gram_put(out, "%*s %s%s", column < 32 ? 32 - column : 0, "", gram_shape_text(ctx, node), types[node->type]);
     if (node->heads)
         gram_put(out, ", %d heads", node->heads);
+    if (!gram_dim_is(node->each, 1))
+        gram_put(out, ", for each of %s", gram_dim_text(ctx, node->each));
     if (node->batched)
         gram_put(out, ", batched");
     if (node->keep)

@@ -53,6 +53,16 @@ static gram_node *with_heads(const rule *r, gram_node *predicate, int heads)
     return both(r, predicate, gram_node_binary(r->ctx, r->loc, GRAM_OP_IEQ, head, head));
 }
 
+/* One that differs between items where the operand does, for RESHAPE takes all its entries. */
+static gram_node *with_items(const rule *r, gram_node *predicate, gram_dim each)
+{
+    if (gram_dim_equal(predicate->each, each))
+        return predicate;
+    gram_node like = {.each = each};
+    gram_node *item = gram_node_make(r->ctx, r->loc, GRAM_OP_ITEM, 0, NULL, &like);
+    return both(r, predicate, gram_node_binary(r->ctx, r->loc, GRAM_OP_IEQ, item, item));
+}
+
 static gram_node *transposed(const rule *r)
 {
     return first(r) ? gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, first(r)) : NULL;
@@ -68,6 +78,15 @@ static gram_node *moved(const rule *r)
     for (int k = 0; k < n; k++)
         predicates[k] = full_predicate(r, r->node->args[k]);
     return gram_node_make(r->ctx, r->loc, r->node->op, n, predicates, r->node);
+}
+
+static gram_node *reshaped(const rule *r)
+{
+    gram_node *a = r->node->args[0];
+    if (!a->keep)
+        return NULL;
+    gram_node *predicate = with_items(r, full_predicate(r, a), a->each);
+    return gram_node_make(r->ctx, r->loc, GRAM_OP_RESHAPE, 1, &predicate, r->node);
 }
 
 /* The predicate may have fewer heads than the matrix: head h uses group h // (H / G). */
@@ -103,6 +122,7 @@ static gram_node *(*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_HCAT] = moved,
     [GRAM_OP_VCAT] = moved,
     [GRAM_OP_ROWS] = moved,
+    [GRAM_OP_RESHAPE] = reshaped,
     [GRAM_OP_HEAD_AT] = head_at,
     [GRAM_OP_STACK_HEADS] = moved,
     [GRAM_OP_SPLIT_HEADS] = moved,

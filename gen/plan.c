@@ -19,7 +19,7 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
     gram_plan_know(p, node->id);
     const gram_buffer *place = &p->plan->buffers[buffer];
     bool done = p->computed[node->id] && p->buffer[node->id] - 1 != buffer;
-    if (!done && !gram_is_parts(node) && (place->heads != node->heads || place->batched != node->batched)) {
+    if (!done && !gram_is_parts(node) && !gram_buffer_is_like(place, node)) {
         p->buffer[node->id] = 0; /* its own array first, then repeated over the place's heads and items */
         gram_plan_buffer(p, node);
         done = true;
@@ -41,6 +41,17 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
     }
 }
 
+/* node's value without gaps: a copy, where it lies otherwise. */
+static int dense_buffer(gram_planner *p, gram_node *node)
+{
+    int buffer = gram_plan_buffer(p, node);
+    if (gram_buffer_dense(p->plan, buffer))
+        return buffer;
+    int copy = gram_plan_new_buffer(p, gram_buffer_like(node));
+    gram_plan_map(p, node, copy);
+    return copy;
+}
+
 /* A way to look at an array that is there: nothing is computed. */
 static int view_of(gram_planner *p, gram_node *node)
 {
@@ -53,6 +64,8 @@ static int view_of(gram_planner *p, gram_node *node)
         return gram_plan_view(p, gram_plan_buffer(p, a), GRAM_VIEW_ROWS, node->rows, node->cols, node->dim);
     case GRAM_OP_HEAD_AT:
         return gram_plan_head_view(p, gram_plan_buffer(p, a), node->index);
+    case GRAM_OP_RESHAPE:
+        return gram_plan_shape_view(p, dense_buffer(p, a), node);
     default:
         return gram_plan_split_view(p, gram_plan_buffer(p, a), node->heads, node->rows);
     }
@@ -61,7 +74,7 @@ static int view_of(gram_planner *p, gram_node *node)
 static bool is_view(const gram_node *node)
 {
     return (node->op == GRAM_OP_TRANSPOSE && !gram_is_formula(node)) || node->op == GRAM_OP_ROWS ||
-           node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_SPLIT_HEADS;
+           node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_SPLIT_HEADS || node->op == GRAM_OP_RESHAPE;
 }
 
 static bool holds_loop(const gram_node *node, char *seen)
@@ -191,6 +204,7 @@ static void add_inputs(gram_planner *p)
                                               .index = k,
                                               .rows = in->rows,
                                               .cols = in->cols,
+                                              .each = gram_dim_number(1),
                                               .heads = in->heads,
                                               .batched = in->batched,
                                               .weights = is_weights(in),

@@ -23,6 +23,7 @@ typedef enum gram_view_of {
     GRAM_VIEW_HEAD,   /* head `index` alone */
     GRAM_VIEW_SPLIT,  /* (H rows) x cols seen as H heads of rows x cols */
     GRAM_VIEW_CONCAT, /* the reverse, of an array whose heads lie inside a token */
+    GRAM_VIEW_SHAPE,  /* all of a dense array, in another shape */
 } gram_view_of;
 
 typedef struct gram_buffer {
@@ -32,6 +33,7 @@ typedef struct gram_buffer {
     gram_type type;
     int index; /* of the input or output; VIEW_HEAD: the head */
     gram_dim rows, cols;
+    gram_dim each; /* 1, or how many items it has for each of the batch: [batch * each, heads, cols, rows] */
     int heads;
     bool batched;
     bool flat;        /* heads inside a token: [batch, cols, heads, rows] */
@@ -59,6 +61,7 @@ typedef enum gram_instr_kind {
     GRAM_I_COL,
     GRAM_I_HEAD,
     GRAM_I_BATCH,
+    GRAM_I_ITEM,
     GRAM_I_LOAD,    /* buffer's entries */
     GRAM_I_GATHER,  /* buffer at (args[0], args[1]) */
     GRAM_I_LEAF,    /* leaf's products or distances */
@@ -128,6 +131,7 @@ typedef struct gram_step {
     const char *name;
     const char *template; /* "map", "stream", ... */
     gram_dim lanes, queries;
+    gram_dim each; /* 1, or how many items there are for each of the batch */
     int heads;
     bool batched;
     gram_program program;

@@ -31,6 +31,7 @@ gram_buffer gram_buffer_like(const gram_node *node)
                          .type = node->type,
                          .rows = node->rows,
                          .cols = node->cols,
+                         .each = node->each,
                          .heads = node->heads,
                          .batched = node->batched};
 }
@@ -65,6 +66,27 @@ int gram_plan_split_view(gram_planner *p, int base, int heads, gram_dim rows)
     int view = gram_plan_view(p, base, GRAM_VIEW_SPLIT, rows, p->plan->buffers[base].cols, gram_dim_number(0));
     p->plan->buffers[view].heads = heads;
     return view;
+}
+
+/* All of a dense array, in node's shape. */
+int gram_plan_shape_view(gram_planner *p, int base, const gram_node *node)
+{
+    int view = gram_plan_view(p, base, GRAM_VIEW_SHAPE, node->rows, node->cols, gram_dim_number(0));
+    p->plan->buffers[view].each = node->each;
+    p->plan->buffers[view].batched = node->batched;
+    return view;
+}
+
+bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node)
+{
+    return b->heads == node->heads && b->batched == node->batched && gram_dim_equal(b->each, node->each);
+}
+
+bool gram_buffer_dense(const gram_plan *plan, int buffer)
+{
+    const gram_buffer *b = &plan->buffers[buffer];
+    bool shaped = b->storage == GRAM_AT_VIEW && b->view == GRAM_VIEW_SHAPE;
+    return shaped || (b->storage == GRAM_AT_WORK && b->heads == 0 && !b->flat && !b->weights);
 }
 
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer)

@@ -98,7 +98,7 @@ static void name_array(gram_planner *p, int buffer)
 
 static void name_view(gram_planner *p, gram_buffer *view)
 {
-    static const char *const suffixes[] = {"turned", "rows", "cols", "head", "heads", "joined"};
+    static const char *const suffixes[] = {"turned", "rows", "cols", "head", "heads", "joined", "shaped"};
     const char *base = p->plan->buffers[view->base].name;
     view->name = free_name(p, gram_format(p->ctx, "%s_%s", base, suffixes[view->view]));
 }

@@ -15,6 +15,7 @@ gram_step *gram_plan_new_step(gram_planner *p, const char *template, const gram_
     step->template = template;
     step->heads = shape->heads;
     step->batched = shape->batched;
+    step->each = shape->each;
     step->lanes = shape->rows;
     step->queries = shape->cols;
     step->outer = gram_dim_number(1);
@@ -60,6 +61,7 @@ void gram_plan_map(gram_planner *p, gram_node *node, int buffer)
     step->keep = node->keep ? gram_simplified(p->ctx, node->keep) : NULL;
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
+    step->each = p->plan->buffers[buffer].each;
     gram_plan_root(p, step, &step->program, node, step->keep, &step->root, &step->mask);
     step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
     p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
@@ -119,6 +121,7 @@ void gram_plan_whole(gram_planner *p, gram_node *node, int buffer)
     step->what = node;
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
+    step->each = p->plan->buffers[buffer].each;
     step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, a), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     p->plan->dense |= gram_is_pair(a) && p->plan->buffers[step->sums[0].left].storage == GRAM_AT_WORK;
@@ -131,6 +134,7 @@ void gram_plan_fft(gram_planner *p, gram_node *node, int buffer)
     step->what = node;
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
+    step->each = p->plan->buffers[buffer].each;
     for (int k = 0; k < 2; k++)
         step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
@@ -152,6 +156,7 @@ void gram_plan_scatter(gram_planner *p, gram_node *node, int buffer)
     step->queries = larger(a->cols, larger(i->cols, j->cols));
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
+    step->each = p->plan->buffers[buffer].each;
     step->root = gram_program_scatter(p, step, node, buffer);
     step->stores[step->nstores++] =
         (gram_store_plan){.root = step->root, .mask = -1, .lanes = step->lanes, .buffer = buffer};

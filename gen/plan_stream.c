@@ -89,7 +89,7 @@ static const gram_node *tiles_of(const gram_node *node)
 static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b)
 {
     return gram_is_stream(p, b) && tiles_of(a) == tiles_of(b) && over_softmax(a) == over_softmax(b) &&
-           a->heads == b->heads && a->batched == b->batched && !p->computed[b->id] &&
+           a->heads == b->heads && a->batched == b->batched && gram_dim_equal(a->each, b->each) && !p->computed[b->id] &&
            (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
 }
 
@@ -171,6 +171,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
     gram_step *step = gram_plan_new_step(p, "stream", tiles);
     step->heads = node->heads;
     step->batched = node->batched;
+    step->each = node->each;
     step->softmax = over_softmax(node);
     step->what = tiles;
     step->keep = tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
@@ -307,6 +308,7 @@ bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
     if (f.possible)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
     if (!f.possible || !f.first || node->heads != f.first->heads || node->batched != f.first->batched ||
+        !gram_dim_equal(node->each, f.first->each) ||
         !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
         return false;
     int n = collect_group(p, f.first, group);
@@ -326,6 +328,7 @@ void gram_plan_over(gram_planner *p, gram_node *node, int buffer)
     step->outer = node->cols;
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
+    step->each = p->plan->buffers[buffer].each;
     step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM};
     add_store(p, step, sum, buffer);
     gram_plan_add_step(p, step);

@@ -46,10 +46,15 @@ void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size);
 /* Adds a buffer to the plan: its index. A buffer like node is in the workspace; it is named at last. */
 int gram_plan_new_buffer(gram_planner *p, gram_buffer b);
 gram_buffer gram_buffer_like(const gram_node *node);
-/* A way to look at buffer `base`: as so many rows and cols from `from` on; as one head; as heads of so many rows. */
+/* A way to look at buffer `base`: as so many rows and cols from `from` on; as one head; as heads of so many rows;
+ * all of a dense one in node's shape. */
 int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from);
 int gram_plan_head_view(gram_planner *p, int base, int head);
 int gram_plan_split_view(gram_planner *p, int base, int heads, gram_dim rows);
+int gram_plan_shape_view(gram_planner *p, int base, const gram_node *node);
+/* Has the array the node's heads and items? Does it lie without gaps, a column after the other? */
+bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node);
+bool gram_buffer_dense(const gram_plan *plan, int buffer);
 /* The pack of a buffer, shared by all steps. */
 int gram_plan_pack(gram_planner *p, int buffer, bool panels);
 /* Makes the planner's tables have an entry for a node of this id. */

@@ -51,10 +51,30 @@ static const char *head_of(gram_ctx *ctx, const gram_step *step, int heads)
     return heads == step->heads ? "head" : gram_format(ctx, "head / %d", step->heads / heads);
 }
 
-const char *gram_print_at(gram_ctx *ctx, const gram_step *step, const gram_buffer *buffer, const char *suffix)
+static bool has_items(gram_dim each)
+{
+    return !gram_dim_is(each, 1);
+}
+
+/* Which of an array's items the step is at: the step's own, or the batch's where the array has no others. */
+static const char *item_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each)
+{
+    if (has_items(step->each) && !has_items(each))
+        return gram_format(ctx, "batch / %s", gram_print_dim(ctx, spec, step->each));
+    return step->batched ? "batch" : "0";
+}
+
+/* Which of the items that `each` makes. */
+static const char *part_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step)
+{
+    return has_items(step->each) ? gram_format(ctx, "batch %% %s", gram_print_dim(ctx, spec, step->each)) : "0";
+}
+
+const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_buffer *buffer,
+                          const char *suffix)
 {
     return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
-                       buffer->name, suffix, step->batched ? "batch" : "0", head_of(ctx, step, buffer->heads));
+                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each), head_of(ctx, step, buffer->heads));
 }
 
 static const char *number(printer *p, const gram_instr *instr)
@@ -172,9 +192,11 @@ static const char *one_number(printer *p, const gram_instr *instr)
     case GRAM_I_LOOP:
         return "(gram_int)column";
     case GRAM_I_BATCH:
-        return p->step->batched ? "(gram_int)batch" : "0";
+        return gram_format(p->ctx, "(gram_int)(%s)", item_of(p->ctx, p->plan->spec, p->step, gram_dim_number(1)));
+    case GRAM_I_ITEM:
+        return gram_format(p->ctx, "(gram_int)(%s)", part_of(p->ctx, p->plan->spec, p->step));
     default:
-        return gram_format(p->ctx, "*%s", gram_print_at(p->ctx, p->step, &p->plan->buffers[instr->buffer], ""));
+        return gram_format(p->ctx, "*%s", gram_print_at(p->ctx, p->plan, p->step, &p->plan->buffers[instr->buffer], ""));
     }
 }
 
@@ -228,7 +250,7 @@ static void put_load(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
-    const char *at = gram_print_at(p->ctx, p->step, b, ""), *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
+    const char *at = gram_print_at(p->ctx, p->plan, p->step, b, ""), *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
     const char *to = tile_as(p, k);
     if (instr->rate == GRAM_RATE_LANE)
         gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
@@ -294,12 +316,12 @@ static void put_gather(printer *p, gram_text *out, int k)
     if (is_run(p, instr, b)) {
         const char *rows = operand_strides(p, instr->rate, instr->args[0]);
         gram_put(out, "gram_gather_runs(%s, queries, lanes, %s, job->%s.row, %s, %s, %.*s);\n", tile_as(p, k),
-                 gram_print_at(p->ctx, p->step, b, ""), b->name, dim[0], tile_as(p, instr->args[0]),
+                 gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, dim[0], tile_as(p, instr->args[0]),
                  (int)strcspn(rows, ","), rows);
         return;
     }
     gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", tile_as(p, k),
-             extent(instr->rate), gram_print_at(p->ctx, p->step, b, ""));
+             extent(instr->rate), gram_print_at(p->ctx, p->plan, p->step, b, ""));
     for (int a = 0; a < 2; a++)
         gram_put(out, ", job->%s.%s, %s, %s, %s", b->name, step[a], dim[a], tile_as(p, instr->args[a]),
                  operand_strides(p, instr->rate, instr->args[a]));
@@ -311,7 +333,7 @@ static void put_scatter(printer *p, gram_text *out, int k)
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
     gram_put(out, "gram_scatter(%s, job->%s.row, %s, job->%s.col, %s, queries, lanes",
-             gram_print_at(p->ctx, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
+             gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
              gram_print_dim(p->ctx, p->plan->spec, b->cols));
     for (int a = 0; a < instr->nargs; a++)
         gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
@@ -639,7 +661,10 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
         at = "column";
         break;
     case GRAM_OP_BATCH:
-        at = step->batched ? "batch" : "0";
+        at = item_of(ctx, spec, step, gram_dim_number(1));
+        break;
+    case GRAM_OP_ITEM:
+        at = part_of(ctx, spec, step);
         break;
     case GRAM_OP_ROW:
         return gram_dim_is(node->rows, 1) ? "gram_range_of(0, 0)" : "i";
@@ -651,10 +676,10 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
     return gram_format(ctx, "gram_range_of(%s, %s)", at, at);
 }
 
-static const char *range_input(gram_ctx *ctx, const gram_step *step, const gram_node *node)
+static const char *range_input(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
 {
     const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
-                                   step->batched ? "batch" : "0", head_of(ctx, step, node->heads));
+                                   item_of(ctx, spec, step, node->each), head_of(ctx, step, node->heads));
     return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
 }
 
@@ -666,7 +691,7 @@ static const char *range_gather(gram_ctx *ctx, const gram_spec *spec, const gram
     if (a->op != GRAM_OP_INPUT || a->type != GRAM_INT || (!down && !gram_dim_is(a->rows, 1)))
         return NULL;
     return gram_format(ctx, "gram_range_ids(gram_ids_at(&job->%s, %s, %s), job->%s.%s, %s, %s)", a->input->name,
-                       step->batched ? "batch" : "0", head_of(ctx, step, a->heads), a->input->name,
+                       item_of(ctx, spec, step, a->each), head_of(ctx, step, a->heads), a->input->name,
                        down ? "row" : "col", gram_print_dim(ctx, spec, down ? a->rows : a->cols),
                        gram_print_range(ctx, spec, step, node->args[down ? 1 : 2]));
 }
@@ -680,7 +705,7 @@ const char *gram_print_range(gram_ctx *ctx, const gram_spec *spec, const gram_st
     if (node->op == GRAM_OP_EXPAND || node->op == GRAM_OP_KEEP)
         return gram_print_range(ctx, spec, step, node->args[0]);
     if (node->op == GRAM_OP_INPUT && node->type == GRAM_INT && node->input->kind == GRAM_COUNT)
-        return range_input(ctx, step, node);
+        return range_input(ctx, spec, step, node);
     if (!gram_op_is_scalar(node->op) || !strcmp(gram_ops[node->op].range, "any"))
         return range_leaf(ctx, spec, step, node);
     gram_put(&text, "gram_range_%s(", gram_ops[node->op].range);

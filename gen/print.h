@@ -25,7 +25,8 @@ gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step 
 /* A size in generated code: "64", "job->n + 4". */
 const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim);
 /* The matrix of a buffer or pack for the step's head and item: "gram_at(&job->Q, batch, head / 4)". */
-const char *gram_print_at(gram_ctx *ctx, const gram_step *step, const gram_buffer *buffer, const char *suffix);
+const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_buffer *buffer,
+                          const char *suffix);
 /* The number that a leaf's product is multiplied by. */
 const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf,
                              bool tcc);

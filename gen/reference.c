@@ -1,7 +1,7 @@
 /* The reference: the traced graph in double precision, one operation at a time, in plain loops. It is what every back
  * end is checked against, so it shares nothing with the passes after tracing and prefers being obviously right.
  *
- * A node's matrix for one head and one batch item is a *slice*. gram_reference finds the nodes (collect) and slices
+ * A node's matrix for one head and one item is a *slice*. gram_reference finds the nodes (collect) and slices
  * (link_slices) that the outputs need and checks that their sizes fit, then walks items, heads and outputs and
  * computes each slice when it is first asked for, once its operands are there (demand). A slice counts its uses and is
  * freed after the last one, so few n x n matrices are alive at a time; what does not differ between items is computed
@@ -12,7 +12,7 @@
 
 typedef struct slice {
     const gram_node *node; /* NULL: no output needs it */
-    int head;
+    int head, part; /* part: which of node.each items */
     int noperands;
     int *operands; /* pairs: the slice with the values, the slice with the predicate that keeps them or -1 */
     int64_t uses;  /* by other slices and outputs; of a batched slice, for one item */
@@ -44,6 +44,11 @@ static int64_t size_of(const run *run, gram_dim dim)
 static int heads_of(const gram_node *node)
 {
     return node->heads > 0 ? node->heads : 1;
+}
+
+static int parts_of(const run *run, const gram_node *node)
+{
+    return (int)size_of(run, node->each);
 }
 
 /* Do the sizes fit? Only a sum of sizes is still open after tracing, which meets a name now. */
@@ -100,7 +105,7 @@ static void need(run *run, const gram_node *node)
     if (!node || run->first[node->id] >= 0)
         return;
     run->first[node->id] = run->nslices;
-    run->nslices += heads_of(node);
+    run->nslices += heads_of(node) * parts_of(run, node);
     run->nodes[run->nnodes++] = node;
 }
 
@@ -132,11 +137,18 @@ static void collect(run *run)
     }
 }
 
-/* Head `head` of `heads` of the users of `node`: a group of heads shares one of the node's. */
+/* Head `head` of `heads` of the users of `node`: a group of heads shares one of the node's; and the user's item, which
+ * one without items does not see. */
 typedef struct meeting {
     const gram_node *node;
-    int head, heads;
+    int head, heads, part;
 } meeting;
+
+static int slice_at(const run *run, meeting met)
+{
+    int parts = parts_of(run, met.node), head = (int)((int64_t)met.head * heads_of(met.node) / met.heads);
+    return run->first[met.node->id] + head * parts + (gram_dim_is(met.node->each, 1) ? 0 : met.part);
+}
 
 /* Notes one more use by a node that is batched or not, and returns the slice; -1 for no node. A slice used for the
  * first time joins the queue. */
@@ -144,33 +156,36 @@ static int use(run *run, meeting met, bool batched)
 {
     if (!met.node)
         return -1;
-    int s = run->first[met.node->id] + (int)((int64_t)met.head * heads_of(met.node) / met.heads);
+    int s = slice_at(run, met), parts = parts_of(run, met.node);
     slice *slice = &run->slices[s];
     if (!slice->node) {
         slice->node = met.node;
-        slice->head = s - run->first[met.node->id];
+        slice->head = (s - run->first[met.node->id]) / parts;
+        slice->part = (s - run->first[met.node->id]) % parts;
         run->queue[run->queued++] = s;
     }
     slice->uses += batched && !met.node->batched ? run->batch : 1;
     return s;
 }
 
-/* The k-th operand of a node's head. */
-static meeting operand_at(const gram_node *node, int head, int k)
+/* The k-th operand of a node's head, for one of its items. */
+static meeting operand_at(const gram_node *node, int head, int part, int k)
 {
     switch (gram_rules[node->op].heads) {
     case GRAM_ALL_HEADS:
-        return (meeting){node->args[0], k, heads_of(node->args[0])};
+        return (meeting){node->args[0], k, heads_of(node->args[0]), part};
     case GRAM_ONE_HEAD:
-        return (meeting){node->args[k], node->index, heads_of(node->args[k])};
+        return (meeting){node->args[k], node->index, heads_of(node->args[k]), part};
     case GRAM_AS_HEADS:
-        return (meeting){node->args[head], 0, 1};
+        return (meeting){node->args[head], 0, 1, part};
+    case GRAM_ALL_ITEMS:
+        return (meeting){node->args[0], 0, 1, k};
     default:
-        return (meeting){node->args[k], head, heads_of(node)};
+        return (meeting){node->args[k], head, heads_of(node), part};
     }
 }
 
-static int operands_of(const gram_node *node)
+static int operands_of(const run *run, const gram_node *node)
 {
     switch (gram_rules[node->op].heads) {
     case GRAM_ALL_HEADS:
@@ -179,6 +194,8 @@ static int operands_of(const gram_node *node)
         return 1;
     case GRAM_NO_HEADS:
         return 0;
+    case GRAM_ALL_ITEMS:
+        return parts_of(run, node->args[0]);
     default:
         return node->nargs;
     }
@@ -187,10 +204,10 @@ static int operands_of(const gram_node *node)
 static void link_operands(run *run, slice *slice)
 {
     bool keeps = gram_rules[slice->node->op].keeps, batched = slice->node->batched;
-    slice->noperands = operands_of(slice->node);
+    slice->noperands = operands_of(run, slice->node);
     slice->operands = allocate_table(run, (size_t)slice->noperands * 2, sizeof(int));
     for (int k = 0; k < slice->noperands; k++) {
-        meeting met = operand_at(slice->node, slice->head, k);
+        meeting met = operand_at(slice->node, slice->head, slice->part, k);
         slice->operands[2 * k] = use(run, met, batched);
         met.node = keeps ? met.node->keep : NULL;
         slice->operands[2 * k + 1] = use(run, met, batched);
@@ -200,8 +217,8 @@ static void link_operands(run *run, slice *slice)
 static void use_output(run *run, const gram_node *node)
 {
     for (int h = 0; h < heads_of(node); h++) {
-        use(run, (meeting){node, h, heads_of(node)}, node->batched);
-        use(run, (meeting){node->keep, h, heads_of(node)}, node->batched);
+        use(run, (meeting){node, h, heads_of(node), 0}, node->batched);
+        use(run, (meeting){node->keep, h, heads_of(node), 0}, node->batched);
     }
 }
 
@@ -286,6 +303,7 @@ static void compute(run *run, int s)
     gram_work *work = &run->work;
     work->node = node;
     work->head = slice->head;
+    work->part = slice->part;
     work->nx = slice->noperands;
     for (int k = 0; k < slice->noperands; k++)
         work->x[k] = operand_of(run, slice->operands[2 * k], slice->operands[2 * k + 1]);

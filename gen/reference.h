@@ -22,8 +22,9 @@ typedef struct gram_work {
     int64_t item;
     int64_t loop; /* the column that the OVER around makes; -1: none */
     int head;
+    int64_t part; /* which of node.each items */
     const gram_node *node;
-    gram_operand *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS, their operand's heads */
+    gram_operand *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS their operand's heads, of RESHAPE its items */
     int nx;
     gram_operand out;
     double *scratch; /* as many squares of the result's size as the rule asks for */
@@ -50,6 +51,7 @@ typedef enum gram_heads_rule {
     GRAM_ONE_HEAD,  /* the operand's head node->index */
     GRAM_AS_HEADS,  /* head h is operand h */
     GRAM_NO_HEADS,  /* it evaluates its operand itself */
+    GRAM_ALL_ITEMS, /* all that `each` makes of the one operand */
 } gram_heads_rule;
 
 typedef struct gram_rule {

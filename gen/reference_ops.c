@@ -432,6 +432,22 @@ static void expm(gram_work *work)
     }
 }
 
+static void item_index(gram_work *work)
+{
+    work->out.data[0] = (double)work->part;
+}
+
+/* The entries in order: of item `part`, those that follow the ones of the items before it. */
+static void reshape(gram_work *work)
+{
+    const gram_operand *out = &work->out;
+    int64_t size = work->nx ? work->x[0].rows * work->x[0].cols : 0, at = work->part * out->rows * out->cols;
+    for (int64_t k = 0; k < out->rows * out->cols; k++, at++) {
+        const gram_operand *x = &work->x[at / size];
+        out->data[k] = x->data[at % size % x->rows * x->row + at % size / x->rows * x->col];
+    }
+}
+
 const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_INPUT] = {.compute = input},
     [GRAM_OP_NUMBER] = {.compute = number},
@@ -442,6 +458,8 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_OVER] = {.compute = over, .heads = GRAM_NO_HEADS},
     [GRAM_OP_HEAD] = {.compute = head_index},
     [GRAM_OP_BATCH] = {.compute = batch_index},
+    [GRAM_OP_ITEM] = {.compute = item_index},
+    [GRAM_OP_RESHAPE] = {.compute = reshape, .heads = GRAM_ALL_ITEMS},
     [GRAM_OP_EXPAND] = {.compute = copy},
     [GRAM_OP_KEEP] = {.compute = copy},
     [GRAM_OP_GATHER] = {.compute = gather, .keeps = true},

@@ -133,6 +133,7 @@ static double step_work(const gram_step *step, const gram_binding *b)
     for (int k = 0; k < step->nsums; k++)
         each += 2 * (double)gram_dim_value(step->sums[k].rows, b->sizes);
     double pairs = (double)gram_dim_value(step->lanes, b->sizes) * (double)gram_dim_value(step->queries, b->sizes);
+    pairs *= (double)gram_dim_value(step->each, b->sizes);
     return each * pairs * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)b->batch : 1);
 }
 

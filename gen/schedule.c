@@ -168,7 +168,7 @@ static void follow_phase(lives *l, int phase)
         extend(&l->states[at], phase);
 }
 
-static gram_life life_of(gram_life_kind kind, int index, gram_dim rows, gram_dim cols, int heads)
+static gram_life life_of(gram_life_kind kind, int index, gram_dim rows, gram_dim cols, gram_dim each, int heads)
 {
     return (gram_life){.kind = kind,
                        .index = index,
@@ -176,8 +176,9 @@ static gram_life life_of(gram_life_kind kind, int index, gram_dim rows, gram_dim
                        .last = -1,
                        .few_last = -1,
                        .room = -1,
-                       .nominal = gram_dim_nominal(rows) * gram_dim_nominal(cols) * (heads > 1 ? heads : 1),
-                       .grows = !gram_dim_known(rows) || !gram_dim_known(cols)};
+                       .nominal = gram_dim_nominal(rows) * gram_dim_nominal(cols) * gram_dim_nominal(each) *
+                                  (heads > 1 ? heads : 1),
+                       .grows = !gram_dim_known(rows) || !gram_dim_known(cols) || !gram_dim_known(each)};
 }
 
 static void set_lives(gram_ctx *ctx, gram_plan *plan)
@@ -187,16 +188,16 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
     lives l = {plan, plan->lives, plan->lives + plan->nbuffers, plan->lives + plan->nbuffers + plan->npacks};
     for (int k = 0; k < plan->nbuffers; k++) {
         const gram_buffer *b = &plan->buffers[k];
-        l.buffers[k] = life_of(GRAM_LIFE_BUFFER, k, b->rows, b->cols, b->heads);
+        l.buffers[k] = life_of(GRAM_LIFE_BUFFER, k, b->rows, b->cols, b->each, b->heads);
     }
     for (int k = 0; k < plan->npacks; k++) {
         const gram_buffer *b = &plan->buffers[plan->packs[k].buffer];
-        l.packs[k] = life_of(GRAM_LIFE_PACK, k, b->rows, b->cols, b->heads);
+        l.packs[k] = life_of(GRAM_LIFE_PACK, k, b->rows, b->cols, b->each, b->heads);
     }
     for (int k = 0; k < plan->nsteps; k++) {
         const gram_step *step = plan->steps[k];
         gram_dim rows = step->nsums ? step->sums[0].rows : gram_dim_number(1);
-        l.states[k] = life_of(GRAM_LIFE_STATES, k, rows, step->queries, step->heads);
+        l.states[k] = life_of(GRAM_LIFE_STATES, k, rows, step->queries, step->each, step->heads);
         l.states[k].grows = true;
         l.states[k].alone = step->few == GRAM_FEW_PERHAPS;
     }

@@ -296,6 +296,16 @@ static void lags(const rule *r)
     set(r, GRAM_REAL, operand(r, 0)->cols, gram_dim_number(1));
 }
 
+/* As many entries in another shape; who makes the node says which. */
+static void reshape(const rule *r)
+{
+    gram_node *a = operand(r, 0);
+    if (a->heads)
+        FAIL(r, "%s has %d heads", gram_node_text(r->ctx, a), a->heads);
+    set(r, a->type, r->node->rows, r->node->cols);
+    r->node->batched = r->node->batched || !gram_dim_is(r->node->each, 1);
+}
+
 /* ---- heads: these say what `heads` becomes, after join_heads ---- */
 
 static void head_at(const rule *r)
@@ -379,7 +389,7 @@ static bool is_vector(const rule *r)
     if (node->op == GRAM_OP_MATMUL)
         return (gram_dim_is(node->rows, 1) && operand(r, 0)->vector) ||
                (gram_dim_is(node->cols, 1) && operand(r, 1)->vector);
-    bool all = node->op != GRAM_OP_IDENTITY && node->op != GRAM_OP_DIAG;
+    bool all = node->op != GRAM_OP_IDENTITY && node->op != GRAM_OP_DIAG && node->op != GRAM_OP_RESHAPE;
     for (int k = 0; k < node->nargs; k++)
         all = all && operand(r, k)->vector;
     return all || sums[node->op];
@@ -407,6 +417,20 @@ static void join_heads(const rule *r)
         node->heads = given;
 }
 
+/* Items meet where they are cut alike; RESHAPE says its own. */
+static void join_each(const rule *r)
+{
+    gram_node *node = r->node;
+    for (int k = 0; k < node->nargs && node->op != GRAM_OP_RESHAPE; k++) {
+        gram_dim each = operand(r, k)->each;
+        if (!gram_dim_is(each, 1) && !gram_dim_is(node->each, 1) && !gram_dim_equal(each, node->each))
+            FAIL(r, "items for %s columns and for %s do not meet", dim_text(r, node->each), dim_text(r, each));
+        node->each = gram_dim_is(each, 1) ? node->each : each;
+    }
+    if (node->op == GRAM_OP_OVER && !gram_dim_is(node->each, 1))
+        FAIL(r, "sums over third tokens %s are not available", "inside each");
+}
+
 static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_INPUT] = leaf,
     [GRAM_OP_NUMBER] = one_by_one,
@@ -417,6 +441,8 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_LOOP] = integer,
     [GRAM_OP_OVER] = each_column,
     [GRAM_OP_BATCH] = batch_index,
+    [GRAM_OP_ITEM] = batch_index,
+    [GRAM_OP_RESHAPE] = reshape,
     [GRAM_OP_EXPAND] = expand,
     [GRAM_OP_KEEP] = keep,
     [GRAM_OP_GATHER] = gather,
@@ -455,6 +481,7 @@ void gram_shape_of(gram_ctx *ctx, gram_loc loc, gram_node *node)
 {
     rule r = {ctx, loc, node};
     join_heads(&r);
+    join_each(&r);
     (gram_op_is_scalar(node->op) ? scalar : rules[node->op])(&r);
     node->vector = is_vector(&r);
 }

@@ -25,7 +25,7 @@ static bool is_one_by_one(const gram_node *a)
 
 static bool same_shape(const gram_node *a, const gram_node *b)
 {
-    return gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols);
+    return gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->each, b->each);
 }
 
 static bool is_number(const gram_node *a, double value)
@@ -590,7 +590,7 @@ static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)
     for (size_t k = 0; !simpler && k < sizeof rules / sizeof *rules; k++)
         if (rules[k].op == node->op)
             simpler = rules[k].rule(ctx, node);
-    return simpler ? simpler : node;
+    return simpler && gram_dim_equal(simpler->each, node->each) ? simpler : node;
 }
 
 static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args)

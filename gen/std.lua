@@ -190,6 +190,25 @@ function env.split_heads(A, heads)
     return node("split_heads", { heads = heads }, A)
 end
 
+-- f on each column of A, cut into m tokens: inside it A's columns are items of their own. A column of what f makes of them,
+-- end to end, is a column of the result.
+function env.each(A, m, f)
+    check_matrix(A, "each")
+    local d, n = check_number(core.rows(A, "each"), "each: the tokens' size"), core.cols(A, "each")
+    check_whole(m, 1, "each(A, m, f): m")
+    check_function(f, "each(A, m, f): f")
+    if core.heads(A) > 0 then fail("each: the matrix has heads: concat_heads first") end
+    if core.items(A) ~= 1 then fail("each inside each is not available") end
+    if d % m ~= 0 then fail("each: " .. d .. " rows do not cut into " .. m .. " tokens") end
+    local B = check_matrix(f(node("reshape", { rows = d // m, cols = m, each = n }, A)), "each: what f returns")
+    if core.heads(B) > 0 then fail("each: what f returns has heads: concat_heads first") end
+    local rows, cols = core.rows(B, "each"), core.cols(B, "each")
+    check_number(rows, "each: the rows of what f returns")
+    check_number(cols, "each: the columns of what f returns")
+    if n ~= 1 and core.items(B) == 1 then fail("each: what f returns is the same for every column") end
+    return node("reshape", { rows = rows * cols, cols = n }, B)
+end
+
 -- ---- over tokens: along each row, to a column ----
 
 local function sum_tokens(A, what)
@@ -526,6 +545,6 @@ end
 
 -- ---- not yet ----
 
-for _, name in ipairs { "scan", "each" } do
+for _, name in ipairs { "scan" } do
     env[name] = function() fail(name .. " is not available yet") end
 end

@@ -13,7 +13,7 @@ static bool moves_entries(gram_op op)
     static const bool moves[GRAM_OP_COUNT] = {
         [GRAM_OP_EXPAND] = true,      [GRAM_OP_DIAG] = true,        [GRAM_OP_HCAT] = true,
         [GRAM_OP_VCAT] = true,        [GRAM_OP_ROWS] = true,        [GRAM_OP_STACK_HEADS] = true,
-        [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
+        [GRAM_OP_RESHAPE] = true,     [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
     return moves[op];
 }
 
@@ -28,7 +28,7 @@ static gram_op find_op(gram_tracer *t, const char *name)
 /* The attributes in the table at stack position 2, if there is one: sizes rows and from, heads, and a function's name fn. */
 static gram_node read_attributes(gram_tracer *t, lua_State *lua, const char *what)
 {
-    gram_node like = {0};
+    gram_node like = {.each = gram_dim_number(1)};
     if (lua_isnil(lua, 2))
         return like;
     int top = lua_gettop(lua);
@@ -36,6 +36,8 @@ static gram_node read_attributes(gram_tracer *t, lua_State *lua, const char *wha
         like.rows = gram_check_dim(t, -1, what);
     if (lua_getfield(lua, 2, "cols") != LUA_TNIL)
         like.cols = gram_check_dim(t, -1, what);
+    if (lua_getfield(lua, 2, "each") != LUA_TNIL)
+        like.each = gram_check_dim(t, -1, what);
     if (lua_getfield(lua, 2, "from") != LUA_TNIL)
         like.dim = gram_check_dim(t, -1, what);
     if (lua_getfield(lua, 2, "heads") != LUA_TNIL)
@@ -100,6 +102,13 @@ static int size(gram_tracer *t, lua_State *lua)
 {
     (void)lua;
     return push_dim(t, gram_check_dim(t, 1, "size"));
+}
+
+/* items(A): how many items `each` makes; 1 outside of one. */
+static int items_of(gram_tracer *t, lua_State *lua)
+{
+    (void)lua;
+    return push_dim(t, gram_check_matrix(t, 1, "each")->each);
 }
 
 static int heads_of(gram_tracer *t, lua_State *lua)
@@ -226,7 +235,7 @@ void gram_matrix_open(gram_tracer *t)
 }
 
 const gram_binding gram_matrix_bindings[] = {
-    {"node", make_node},    {"constant", constant},       {"rows", rows_of},      {"cols", cols_of},
+    {"node", make_node},    {"constant", constant},       {"rows", rows_of},      {"cols", cols_of},       {"items", items_of},
     {"size", size},         {"heads", heads_of},          {"is_kept", is_kept},   {"is_matrix", is_matrix},
     {"is_token", is_token}, {"scalar_name", scalar_name}, {"describe", describe}, {"fail", fail},
     {NULL, NULL},
