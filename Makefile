@@ -4,7 +4,7 @@
 # make test        the tests, a few minutes
 # make test-all    every spec under every compiler and sanitizer
 # make demo        a trained layer and a real sentence through gram
-# make train       kernels learn the paper's arithmetic, and a kernel that another one made
+# make train       kernels learn the paper's arithmetic, a kernel that another one made, events, tables
 # make bench       gram and its peers, side by side
 # make install     PREFIX=/usr/local DESTDIR=
 # make clean format tidy
@@ -175,7 +175,7 @@ demo: $B/gram
 	@PYTHON="$(PYTHON)" sh tests/demo.sh $(SENTENCE)
 
 train: python
-	@cd tests/training && for script in arithmetic fit; do PYTHONPATH=$(abspath $B/python) $(PYTHON) $$script.py || exit 1; done
+	@cd tests/training && for script in arithmetic fit hawkes lookup tables; do PYTHONPATH=$(abspath $B/python) $(PYTHON) $$script.py || exit 1; done
 
 # The peers are installed once, into $B/peers. BENCH="--rows decode,linear --threads 1" measures a part of the table.
 BENCH = --threads 1,2
@@ -204,7 +204,7 @@ install: all shared install-lua
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 	install -m 644 runtime/gram.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
-PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy \
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy python3-sklearn \
 	python3-pip python3-setuptools python3-wheel $(if $(filter avx2,$(ISAS)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

@@ -194,7 +194,8 @@ end
 -- end to end, is a column of the result.
 function env.each(A, m, f)
     check_matrix(A, "each")
-    local d, n = check_number(core.rows(A, "each"), "each: the tokens' size"), core.cols(A, "each")
+    local d, n = core.rows(A, "each"), core.cols(A, "each")
+    if type(d) ~= "number" then fail("each: the number of rows is known only when the kernel runs") end
     check_whole(m, 1, "each(A, m, f): m")
     check_function(f, "each(A, m, f): f")
     if core.heads(A) > 0 then fail("each: the matrix has heads: concat_heads first") end
@@ -203,8 +204,9 @@ function env.each(A, m, f)
     local B = check_matrix(f(node("reshape", { rows = d // m, cols = m, each = n }, A)), "each: what f returns")
     if core.heads(B) > 0 then fail("each: what f returns has heads: concat_heads first") end
     local rows, cols = core.rows(B, "each"), core.cols(B, "each")
-    check_number(rows, "each: the rows of what f returns")
-    check_number(cols, "each: the columns of what f returns")
+    if type(rows) ~= "number" or type(cols) ~= "number" then
+        fail("each: what f returns is " .. core.describe(B) .. ": its sizes are numbers")
+    end
     if n ~= 1 and core.items(B) == 1 then fail("each: what f returns is the same for every column") end
     return node("reshape", { rows = rows * cols, cols = n }, B)
 end

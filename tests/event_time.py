@@ -1,13 +1,11 @@
-"""Time stamps as features: the maps against the theory of arXiv:1911.12864, and the training script in its short form."""
+"""Time stamps as features: the maps against the theory of arXiv:1911.12864."""
 import os
-import subprocess
 import sys
 
 import numpy as np
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PYTHON_PATH = os.pathsep.join([os.path.join(ROOT, os.environ.get("B", "build"), "python"), os.path.join(ROOT, "tests", "lib")])
-sys.path[:0] = PYTHON_PATH.split(os.pathsep)
+sys.path[:0] = [os.path.join(ROOT, os.environ.get("B", "build"), "python"), os.path.join(ROOT, "tests", "lib")]
 import gram  # noqa: E402
 from command import Tally  # noqa: E402
 
@@ -60,16 +58,8 @@ def frequencies_learn(tally, rng):
     tally.expect(np.allclose(k.grad(**given, dO=dO)["omega"], expected, rtol=1e-10), "the gradient of the frequencies")
 
 
-def training(tally):
-    script = os.path.join(ROOT, "tests", "training", "hawkes.py")
-    result = subprocess.run([sys.executable, script, "0", "400"], capture_output=True, text=True, timeout=600,
-                            env={**os.environ, "PYTHONPATH": PYTHON_PATH})
-    tally.expect(result.returncode == 0, "a Hawkes process is learned better with its times:\n" + result.stdout + result.stderr)
-
-
 tally, rng = Tally(), np.random.default_rng(0)
 bochner(tally, rng)
 mercer(tally)
 frequencies_learn(tally, rng)
-training(tally)
 tally.end()

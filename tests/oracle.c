@@ -6,6 +6,7 @@
 #include <dirent.h>
 
 #include "oracle_companions.h"
+#include "oracle_datapoints.h"
 #include "oracle_kernels.h"
 #include "oracle_paper.h"
 #include "oracle_practice.h"
@@ -22,7 +23,8 @@ static const problem trials[] = {
     {.b = 1, .n = 67, .m = 131, .k = 9, .d = 16, .e = 5, .r = 40},
 };
 
-static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions, oracles_time};
+static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions, oracles_time,
+                                       oracles_datapoints};
 
 static void check_spec(settings *with, const char *spec)
 {

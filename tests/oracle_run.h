@@ -16,7 +16,7 @@ static int64_t size_of(const problem *p, char letter)
         {'b', p->b}, {'n', p->n}, {'m', p->m}, {'s', p->n + p->m}, {'k', p->k}, {'d', p->d},
         {'e', p->e}, {'r', p->r}, {'z', 12},   {'t', 2 * p->r + 1}, {'f', 4 * p->d}, {'g', 2 * p->d},
         {'u', 2 * p->e}, {'y', 4 * p->e}, {'i', 2 * p->k}, {'v', 20}, {'h', p->d + 2 * p->k},
-        {'w', p->d + 5 * p->k}, {'x', p->d + p->k}, {'.', 1},
+        {'w', p->d + 5 * p->k}, {'x', p->d + p->k}, {'q', 3 * p->d}, {'p', 12 * p->d}, {'.', 1},
     };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         if (sizes[s].letter == letter)
@@ -77,7 +77,7 @@ typedef struct settings {
     gram_tally tally;
 } settings;
 
-enum { MOST_ARRAYS = 32, MOST_OPTIONS = 16 };
+enum { MOST_ARRAYS = 64, MOST_OPTIONS = 16 };
 
 /* Reads "d d1=e softcap=20"; the names go into `names`. */
 static int read_options(const problem *p, const char *text, char names[][32], gram_option *options)

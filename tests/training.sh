@@ -10,7 +10,8 @@ passed=0 failed=0
 [ "$GRAM_TEST" = all ] && seeds='0 1 2' || seeds=0
 for seed in $seeds; do
     for script in "${PYTHON:-python3} tests/training/arithmetic.py" "${LUA:-lua5.4} tests/training/arithmetic.lua" \
-        "${PYTHON:-python3} tests/training/fit.py"; do
+        "${PYTHON:-python3} tests/training/fit.py" "${PYTHON:-python3} tests/training/hawkes.py" \
+        "${PYTHON:-python3} tests/training/lookup.py" "${PYTHON:-python3} tests/training/tables.py"; do
         if timeout 300 $script $seed >"$out" 2>&1; then
             passed=$((passed + 1))
         else

@@ -105,5 +105,5 @@ def main(seed, steps):
 
 
 if __name__ == "__main__":
-    arguments = [int(word) for word in sys.argv[1:]] + [0, 600][len(sys.argv) - 1:]
+    arguments = [int(word) for word in sys.argv[1:]] + [0, 400][len(sys.argv) - 1:]
     sys.exit(main(*arguments))
