@@ -71,6 +71,32 @@ def attention(work, inputs, threads, names):
     return {name: makers[name]() for name in names}
 
 
+def training(work, inputs, threads, slope):
+    """Forward and backward by autograd: PyTorch's fused attention, or the formula as a user writes it."""
+    torch.set_num_threads(threads)
+    given = {x: torch.from_numpy(a).requires_grad_() for x, a in inputs.items()}
+    slope = torch.from_numpy(slope)
+    n = given["Q"].shape[2]
+    distance = (torch.arange(n)[:, None] - torch.arange(n)).abs()
+
+    def scores(Q, K):
+        return Q @ K.transpose(-1, -2) / Q.shape[-1]**0.5
+
+    formulas = {
+        "softmax": lambda Q, K, V: F.scaled_dot_product_attention(Q, K, V),
+        "softcap": lambda Q, K, V: torch.softmax(20 * torch.tanh(scores(Q, K) / 20), -1) @ V,
+        "alibi_learned": lambda Q, K, V, slope: torch.softmax(scores(Q, K) - slope[:, None, None] * distance, -1) @ V,
+        "sigmoid": lambda Q, K, V: torch.sigmoid(scores(Q, K)) @ V,
+        "rbf_learned": lambda Q, K, V, gamma: torch.exp(-gamma[:, None, None] * torch.cdist(
+            Q, K, compute_mode="use_mm_for_euclid_dist").square()) @ V,
+    }
+
+    def run():
+        out = formulas[work](**given)
+        return torch.autograd.grad(out, tuple(given.values()), slope)
+    return run
+
+
 def order8(inputs, threads):
     """As a user writes it: the chain in its best association, head by head."""
     torch.set_num_threads(threads)

@@ -142,5 +142,21 @@ def small(threads):
     yield Row("small, 64 x 3 heads x 49 x 32", 4 * 64 * 3 * 49 * 49 * 32, calls, [("cc", ("sdpa",), 2)])
 
 
+def training(threads):
+    """Forward and backward, n = 2,048, d = 64, with the five products a pair that a backward pass makes at least."""
+    n, heads = 2048, 8
+    extra = {"alibi_learned": {"slope": np.linspace(0.1, 1, heads, dtype=np.float32)},
+             "rbf_learned": {"gamma": np.full(heads, 1 / 64, dtype=np.float32)}}
+    slope = tokens(heads, n, 64, 8)
+    for work, peer, least in (("softmax", "sdpa", 1.1), ("softcap", "eager", 4), ("alibi_learned", "eager", 4),
+                              ("sigmoid", "eager", 4), ("rbf_learned", "eager", 4)):
+        inputs = {**{x: tokens(heads, n, 64, k) for k, x in enumerate("QKV")}, **extra.get(work, {})}
+        calls = {peer: peers.training(work, inputs, threads, slope)}
+        for jit in ("cc", "tcc"):
+            kernel = gram.load(text=SPECS[work], jit=jit, threads=threads)
+            calls[jit] = lambda kernel=kernel: (kernel(inputs), kernel.grad(inputs, dO=slope))
+        yield Row(f"{work}, forward and backward", (4 + 10) * heads * n * n * 64, calls, [("cc", (peer,), least)])
+
+
 ROWS = [softmax, wide_heads, causal, variants, head_sizes, random_formulas, window, coefficients, decode, linear, project,
-        small]
+        small, training]

@@ -34,6 +34,9 @@ local q = Y:t() * A * Y
 for i = 2, 4 do q = q * (Y:t() * A * Y) end
 return kernel("bench", { O = V * map(tanh, q / size("n") ^ 3.5) })""",
     "linear": attention(output="V * keep(causal, S)"),
+    "alibi_learned": attention("map(function(s, i, j) return s - slope * abs(i - j) end, S)",
+                               'local slope = scalar("slope", { heads = H })'),
+    "rbf_learned": attention("rbf(K, Q, gamma)", 'local gamma = scalar("gamma", { heads = H })', "V * S"),
     "project": """
 local X = tokens("X", 384, "n")
 local W, b = matrix("W", 1536, 384), vector("b", 1536)
