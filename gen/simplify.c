@@ -547,6 +547,24 @@ static gram_node *sum_of_product(gram_ctx *ctx, const gram_node *node)
     return build2(ctx, node, GRAM_OP_MATMUL, build1(ctx, node, GRAM_OP_SUM, a->args[0]), a->args[1]);
 }
 
+/* The sum down the columns of P (A B), entry by entry with P = softmax(S), is that of B (A'P): a softmax's gradient has
+ * it, and A'P is summed in the pass over the scores that their log-sum-exp needs anyway. */
+static gram_node *sum_of_weighted(gram_ctx *ctx, const gram_node *node)
+{
+    const gram_node *a = node->args[0];
+    for (int side = 0; side < 2 && a->op == GRAM_OP_MUL; side++) {
+        gram_node *P = a->args[side], *AB = a->args[!side];
+        if (AB->op == GRAM_OP_KEEP && AB->keep == P->keep)
+            AB = AB->args[0];
+        if (P->op != GRAM_OP_SOFTMAX || AB->op != GRAM_OP_MATMUL || AB->keep || a->keep != P->keep || !gram_is_pair(AB) ||
+            !gram_dim_known(AB->args[0]->cols))
+            continue;
+        gram_node *mean = build2(ctx, node, GRAM_OP_MATMUL, gram_transposed(ctx, AB->args[0]), P);
+        return build1(ctx, node, GRAM_OP_SUM, build2(ctx, node, GRAM_OP_MUL, AB->args[1], mean));
+    }
+    return NULL;
+}
+
 /* --- the rules' table ---------------------------------------------------------------------------------------------- */
 
 typedef gram_node *(*gram_rule)(gram_ctx *ctx, const gram_node *node);
@@ -582,6 +600,7 @@ static const struct {
     {GRAM_OP_SUM_HEADS, sum_heads_each},
     {GRAM_OP_ROWS, rows_of},
     {GRAM_OP_SUM, sum_of_product},
+    {GRAM_OP_SUM, sum_of_weighted},
 };
 
 static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)
