@@ -43,11 +43,11 @@ static const char *flops(gram_ctx *ctx, const gram_step *given)
             gram_cost_add(&cost, 4 * heads, step->batched,
                           (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each}, 4);
     }
-    for (int k = 0; k < step->nleaves + step->nsums; k++) {
-        const gram_dim inner = k < step->nleaves ? step->leaves[k].inner : step->sums[k - step->nleaves].rows;
+    gram_dim inner[3 * GRAM_MOST];
+    const int n = gram_pair_products(step, inner);
+    for (int k = 0; k < n; k++)
         gram_cost_add(&cost, 2 * heads, step->batched,
-                      (gram_dim[]){step->queries, step->lanes, inner, step->outer, step->each}, 5);
-    }
+                      (gram_dim[]){step->queries, step->lanes, inner[k], step->outer, step->each}, 5);
     if (scalars(step) > 0)
         gram_cost_add(&cost, scalars(step) * heads, step->batched,
                       (gram_dim[]){step->queries, step->lanes, step->outer, step->each}, 4);
@@ -71,14 +71,25 @@ static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
     return gram_cost_text(&cost);
 }
 
+/* gram_side_parts of runtime/job.h, of one item and many queries. */
+static int64_t side_parts(int64_t heads)
+{
+    int64_t wanted = 16 / heads < 4 ? 16 / heads : 4;
+    return wanted > 1 ? wanted : 1;
+}
+
 /* What a step keeps between its phases: a linear one a matrix for every block of queries; one of few queries the state of
- * every part of its keys. Where queries are few only perhaps, nothing: there are packs in place of parts. */
+ * every part of its keys; one with sides their sums, for every part of the queries of one item. Where queries are few only
+ * perhaps, nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
 {
     const int64_t bytes = plan->real_bits / 8 * heads_of(step->heads);
     int64_t width = 2 * step->softmax + step->nstats;
     for (int k = 0; k < step->nsums; k++)
         width += gram_dim_known(step->sums[k].rows) ? step->sums[k].rows.number : 0;
+    for (int k = 0; k < step->nsides; k++)
+        gram_cost_add(cost, bytes * side_parts(heads_of(step->heads)), step->batched,
+                      (gram_dim[]){step->lanes, step->sides[k].rows, step->each}, 3);
     if (gram_is_linear(step))
         gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, GRAM_FEW_QUERIES), step->batched,
                       (gram_dim[]){step->queries, step->each}, 2);
@@ -176,6 +187,8 @@ static const char *step_line(gram_ctx *ctx, const gram_plan *plan, const gram_st
     gram_text text = {.ctx = ctx};
     for (int k = 0; k < step->nstores; k++)
         gram_put(&text, "%s%s", k ? ", " : "", plan->buffers[step->stores[k].buffer].name);
+    for (int k = 0; k < step->nsides; k++)
+        gram_put(&text, ", %s", plan->buffers[step->sides[k].buffer].name);
     gram_put(&text, "  %s of %s x %s", step->template, gram_dim_text(ctx, step->lanes),
              gram_dim_text(ctx, step->queries));
     if (step->heads)
@@ -227,6 +240,8 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
         put_wrapped(out, "",
                     gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
                                 gram_node_text(ctx, step->keep)));
+    if (step->nsides)
+        put_wrapped(out, "", "summed along its rows in the same pass, for at most 4 parts of the columns apart");
     if (step->few != GRAM_FEW_NEVER)
         put_wrapped(out, "",
                     gram_format(ctx, "%s: keys are read where they lie, in parts of 1,024",

@@ -75,10 +75,10 @@ static double step_flops(const gram_step *step, const gram_trial *t)
 {
     double queries = (double)gram_dim_value(step->queries, t->sizes), inner = 0;
     double lanes = gram_is_linear(step) ? GRAM_FEW_QUERIES : (double)gram_dim_value(step->lanes, t->sizes);
-    for (int k = 0; k < step->nleaves; k++)
-        inner += (double)gram_dim_value(step->leaves[k].inner, t->sizes);
-    for (int k = 0; k < step->nsums; k++)
-        inner += (double)gram_dim_value(step->sums[k].rows, t->sizes);
+    gram_dim dims[3 * GRAM_MOST];
+    const int n = gram_pair_products(step, dims);
+    for (int k = 0; k < n; k++)
+        inner += (double)gram_dim_value(dims[k], t->sizes);
     double before = gram_is_linear(step)
                         ? 2 * (double)step->leaves[0].inner.number * (inner - (double)step->leaves[0].inner.number)
                         : 0;

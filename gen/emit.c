@@ -147,6 +147,8 @@ static void add_step_phases(emitter *e, const gram_step *step)
     bool perhaps = step->few == GRAM_FEW_PERHAPS;
     if (step->few != GRAM_FEW_ALWAYS)
         add_phase(e, step->name, perhaps ? gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries)) : "");
+    if (step->nsides)
+        add_phase(e, gram_format(e->ctx, "%s_join", step->name), "");
     if (step->few == GRAM_FEW_NEVER)
         return;
     add_phase(e, gram_format(e->ctx, "%s_few", step->name), perhaps ? few : "");

@@ -49,7 +49,7 @@ void gram_emit_take_keys(gram_emitter *e, gram_places *p, const gram_step *step)
 /* Tiles t0, t1, ...; `last`, how many the epilogue needs from `tiles` on, which are the same. */
 void gram_emit_take_tiles(gram_emitter *e, gram_places *p, int tiles, int last);
 /* A stream's sums side by side, padded; and what the state of a part of the keys takes for each head. */
-const char *gram_emit_width(gram_emitter *e, const gram_step *step);
+const char *gram_emit_width(gram_emitter *e, const gram_sum *sums, int n);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);
 /* A program's lines, into the model. */
 void gram_emit_lines(gram_emitter *e, const gram_lines *lines);

@@ -156,14 +156,20 @@ static const char *pack_size(emitter *e, int index)
     return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
 }
 
-/* The states of a step's parts, or of the threads where there is one part only; a matrix for each block of a linear one. */
+/* The states of a step's parts, or of the threads where there is one part only; a matrix for each block of a linear one; the
+ * sides' sums of each part of the queries. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
-    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step);
+    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step->sums, step->nsums);
     if (gram_is_linear(step))
         return count_of(e, step,
                      gram_format(e->ctx, "gram_parts(%s, GRAM_BLOCK) * %s * (%s)", queries,
                                  dim(e, step->leaves[0].inner), width));
+    if (step->nsides)
+        return count_of(e, step,
+                        gram_format(e->ctx, "gram_side_parts(%s1, %s) * %s * (%s)",
+                                    gram_emit_items(e, step->heads, step->batched, step->each), queries, lanes,
+                                    gram_emit_width(e, step->sides, step->nsides)));
     const char *parts = count_of(e, step, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
     const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
     const char *size = gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s) * (%s) + GRAM_BLOCK", lanes, parts, threads,
@@ -367,9 +373,8 @@ static bool is_used(const gram_plan *plan, int buffer)
     const gram_buffer *b = &plan->buffers[buffer];
     bool counted = b->node == NULL && b->storage == GRAM_AT_INPUT && b->type == GRAM_INT;
     for (int k = 0; k < plan->nsteps; k++)
-        for (int s = 0; s < plan->steps[k]->nstores; s++)
-            if (plan->steps[k]->stores[s].buffer == buffer)
-                return true;
+        if (gram_writes(plan->steps[k], buffer))
+            return true;
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && is_used(plan, k))
             return true;
@@ -389,7 +394,7 @@ void gram_emit_tensors(emitter *e)
         if (gram_emit_pack_when(e, k))
             add_tensor(e, gram_emit_pack_name(e, &plan->packs[k]), "gram_tensor", place_pack(e, k));
     for (int k = 0; k < plan->nsteps; k++) {
-        if (!gram_is_linear(plan->steps[k]) && plan->steps[k]->few == GRAM_FEW_NEVER)
+        if (!gram_has_states(plan->steps[k]))
             continue;
         const char *name = gram_format(e->ctx, "%s_states", plan->steps[k]->name);
         add_tensor(e, name, "gram_tensor",

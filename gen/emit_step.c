@@ -56,38 +56,65 @@ void gram_emit_lines(emitter *e, const gram_lines *lines)
         gram_template_set_flag(e->L, "kept", 0);
 }
 
-const char *gram_emit_width(emitter *e, const gram_step *step)
+const char *gram_emit_width(emitter *e, const gram_sum *sums, int n)
 {
     gram_text width = {.ctx = e->ctx};
-    for (int k = 0; k < step->nsums; k++)
-        gram_put(&width, "%sGRAM_PADDED(%s)", k ? " + " : "", dim(e, step->sums[k].rows));
+    for (int k = 0; k < n; k++)
+        gram_put(&width, "%sGRAM_PADDED(%s)", k ? " + " : "", dim(e, sums[k].rows));
     return width.data ? width.data : "";
 }
 
-static void add_sums(emitter *e, const gram_step *step)
+/* The left factor of a sum, where it lies and as it is packed. */
+static void set_left(emitter *e, const gram_step *step, const gram_sum *sum)
+{
+    const gram_buffer *b = &e->plan->buffers[sum->left];
+    set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_padded", b->name));
+    set(e, "from", gram_print_at(e->ctx, e->plan, step, b, sum->pack < 0 ? "" : "_padded"));
+    set(e, "unpacked", b->name);
+    set(e, "source", gram_print_at(e->ctx, e->plan, step, b, ""));
+    gram_template_set_flag(e->L, "packed", sum->pack >= 0);
+}
+
+static void add_sums(emitter *e, const gram_step *step, const gram_lines *lines)
 {
     gram_template_begin(e->L, "sums");
     for (int k = 0; k < step->nsums; k++) {
-        const gram_sum *sum = &step->sums[k];
-        const gram_buffer *b = &e->plan->buffers[sum->left];
-        const char *rows = dim(e, sum->rows);
         gram_template_begin(e->L, NULL);
-        set(e, "rows", rows);
-        set(e, "left", sum->pack < 0 ? b->name : gram_format(e->ctx, "%s_padded", b->name));
-        set(e, "from", gram_print_at(e->ctx, e->plan, step, b, sum->pack < 0 ? "" : "_padded"));
-        set(e, "unpacked", b->name);
-        set(e, "source", gram_print_at(e->ctx, e->plan, step, b, ""));
-        gram_template_set_flag(e->L, "packed", sum->pack >= 0);
+        set(e, "rows", dim(e, step->sums[k].rows));
+        set(e, "root", lines->sums[k]);
+        set_left(e, step, &step->sums[k]);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);
 }
 
-static void add_stats(emitter *e, const gram_step *step)
+static void add_sides(emitter *e, const gram_step *step, const gram_lines *lines)
+{
+    gram_template_begin(e->L, "sides");
+    for (int k = 0; k < step->nsides; k++) {
+        const gram_sum *side = &step->sides[k];
+        const gram_buffer *out = &e->plan->buffers[side->buffer];
+        gram_template_begin(e->L, NULL);
+        set(e, "rows", dim(e, side->rows));
+        set(e, "root", lines->sides[k]);
+        set(e, "out", out->name);
+        set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
+        gram_template_set_flag(e->L, "product", side->left >= 0);
+        gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, side->buffer));
+        if (side->left >= 0)
+            set_left(e, step, side);
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+    set(e, "side_width", gram_emit_width(e, step->sides, step->nsides));
+}
+
+static void add_stats(emitter *e, const gram_step *step, const gram_lines *lines)
 {
     gram_template_begin(e->L, "stats");
     for (int k = 0; k < step->nstats; k++) {
         gram_template_begin(e->L, NULL);
+        set(e, "root", lines->stats[k]);
         gram_template_set_flag(e->L, "maximum", step->stats[k].op == GRAM_OP_MAXIMUM);
         gram_template_end(e->L);
     }
@@ -171,8 +198,10 @@ static const char *add_places(emitter *e, const gram_step *step, const char *wid
 static const char *what(emitter *e, const gram_step *step)
 {
     gram_text text = {.ctx = e->ctx};
-    for (int k = 0; k < step->nstores; k++) {
-        const gram_buffer *b = &e->plan->buffers[step->stores[k].buffer];
+    for (int k = 0; k < step->nstores + step->nsides; k++) {
+        bool side = k >= step->nstores;
+        const gram_buffer *b =
+            &e->plan->buffers[side ? step->sides[k - step->nstores].buffer : step->stores[k].buffer];
         const gram_node *node =
             step->nstores == 1 && step->what && !step->nsums && !step->nstats ? step->what : b->node;
         gram_put(&text, "%s%s = %s", k ? "; " : "", b->name, node ? gram_node_text(e->ctx, node) : "...");
@@ -185,9 +214,10 @@ static const char *add_tiles(emitter *e, const gram_step *step)
 {
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
     const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
-    const char *width = gram_emit_width(e, step);
-    add_sums(e, step);
-    add_stats(e, step);
+    const char *width = gram_emit_width(e, step->sums, step->nsums);
+    add_sums(e, step, &lines);
+    add_stats(e, step, &lines);
+    add_sides(e, step, &lines);
     add_leaves(e, step);
     gram_emit_lines(e, &lines);
     bool linear = gram_is_linear(step), stream = linear || !strcmp(step->template, "stream"),
@@ -310,6 +340,7 @@ const char *gram_emit_step(emitter *e, const gram_step *step)
 {
     gram_template_set_flag(e->L, "guard", step->nstores == 1 && gram_is_optional(e->plan, step->stores[0].buffer));
     set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
+    set(e, "step_name", step->name);
     set(e, "step", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
     set(e, "what", what(e, step));
     set(e, "items", gram_emit_items(e, step->heads, step->batched, step->each));

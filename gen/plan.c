@@ -157,6 +157,36 @@ static void list_live(gram_planner *p)
     }
 }
 
+static bool is_live(const gram_planner *p, const gram_node *node)
+{
+    for (int k = 0; k < p->nlive; k++)
+        if (p->live[k] == node)
+            return true;
+    return false;
+}
+
+/* A softmax inside a formula over pairs needs the log-sum-exp of its scores, which may then be summed up together with what
+ * is summed with the softmax itself; and where it stands transposed, the scores so. */
+static void list_parts_of_softmax(gram_planner *p)
+{
+    gram_node **users = p->live;
+    const int n = p->nlive;
+    p->live = gram_alloc(p->ctx, (size_t)(2 * n + 1) * sizeof *p->live);
+    memcpy(p->live, users, (size_t)n * sizeof *users);
+    for (int k = 0; k < n; k++)
+        for (int a = 0; a < users[k]->nargs; a++) {
+            gram_node *weights = users[k]->args[a];
+            if (weights->op != GRAM_OP_SOFTMAX || (users[k]->op == GRAM_OP_MATMUL && a == 1))
+                continue;
+            gram_node *total = gram_node_unary(p->ctx, weights->loc, GRAM_OP_LOGSUMEXP, weights->args[0]);
+            gram_plan_know(p, users[k]->op == GRAM_OP_TRANSPOSE ? gram_transposed(p->ctx, weights->args[0])->id : 0);
+            gram_plan_know(p, total->id);
+            p->users[total->id]++;
+            if (!is_live(p, total) && p->nlive < 2 * n)
+                p->live[p->nlive++] = total;
+        }
+}
+
 /* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. What is left of circulant
  * matrices is read entry by entry. */
 static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
@@ -262,6 +292,7 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     list_live(&p);
     orient(&p, own);
     list_live(&p);
+    list_parts_of_softmax(&p);
     add_inputs(&p);
     int first = p.plan->nbuffers;
     add_outputs(&p);

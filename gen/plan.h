@@ -100,17 +100,21 @@ typedef struct gram_leaf {
     int scale; /* instruction of rate ONE that the product is multiplied by, or -1 */
 } gram_leaf;
 
-/* A sum over lanes: rows x queries += left (rows x lanes) times the tile. */
+/* A sum over lanes: rows x queries += left (rows x lanes) times the tile that instruction `root` makes. Or, a side of a
+ * stream, over its queries: rows x lanes += left (rows x queries) times the tile turned; without left, the tile's column. */
 typedef struct gram_sum {
     const gram_node *node;
     int left;
     gram_dim rows;
     int pack; /* -1: read in place */
+    int root;
+    int buffer; /* a side: where it goes */
 } gram_sum;
 
 typedef struct gram_stat {
     const gram_node *node;
     gram_op op; /* SUM, MAXIMUM, LOGSUMEXP */
+    int root;   /* the instruction whose tile it is of */
 } gram_stat;
 
 /* A tile that is stored: root's value (0 where mask does not hold) into a buffer. */
@@ -141,9 +145,9 @@ typedef struct gram_step {
     gram_dim outer;        /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
     gram_few few;          /* stream: few queries are a loop of their own */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
-    int nleaves, nsums, nstats, nstores;
+    int nleaves, nsums, nsides, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];
-    gram_sum sums[GRAM_MOST];
+    gram_sum sums[GRAM_MOST], sides[GRAM_MOST];
     gram_stat stats[GRAM_MOST];
     gram_store_plan stores[GRAM_MOST];
 } gram_step;
@@ -193,12 +197,18 @@ void gram_schedule(gram_ctx *ctx, gram_plan *plan);
 bool gram_is_output(const gram_plan *plan, const gram_life *life);
 /* Is the buffer, or a view of it, read by a step or packed? */
 bool gram_is_read(const gram_plan *plan, int buffer);
+/* Does the step store into it? */
+bool gram_writes(const gram_step *step, int buffer);
 /* Is it an output that its caller may leave out, and which nothing else needs? */
 bool gram_is_optional(const gram_plan *plan, int buffer);
 
 /* Chooses the loop of a stream whose program is made (plan_loop.c). */
 void gram_choose_loop(gram_step *step);
 bool gram_is_linear(const gram_step *step);
+/* Does the step keep something from one of its phases to the next? */
+bool gram_has_states(const gram_step *step);
+/* How often the step multiplies and adds for each of its pairs: its products' inner sizes, n of them, into dims. */
+int gram_pair_products(const gram_step *step, gram_dim *dims);
 /* Does the step read a pack, at least where its queries are many? */
 bool gram_reads_pack(const gram_step *step, int pack);
 

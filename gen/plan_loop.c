@@ -20,7 +20,7 @@ static bool is_causal(const gram_node *keep)
 /* Nothing but sums, over a product as it stands, of sizes that are known. */
 static bool sums_products(const gram_step *step)
 {
-    bool sums = !step->softmax && !step->nstats && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
+    bool sums = !step->softmax && !step->nsides && !step->nstats && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
                 step->leaves[0].op == GRAM_OP_MATMUL && gram_dim_known(step->leaves[0].inner) &&
                 step->program.instr[step->root].kind == GRAM_I_LEAF;
     for (int k = 0; k < step->nsums; k++)
@@ -42,12 +42,29 @@ void gram_choose_loop(gram_step *step)
     if (is_causal(step->keep) && sums_products(step))
         step->template = "linear";
     else
-        step->few = few(step);
+        step->few = step->nsides ? GRAM_FEW_NEVER : few(step);
 }
 
 bool gram_is_linear(const gram_step *step)
 {
     return !strcmp(step->template, "linear");
+}
+
+bool gram_has_states(const gram_step *step)
+{
+    return gram_is_linear(step) || step->nsides || step->few != GRAM_FEW_NEVER;
+}
+
+int gram_pair_products(const gram_step *step, gram_dim *dims)
+{
+    int n = 0;
+    for (int k = 0; k < step->nleaves; k++)
+        dims[n++] = step->leaves[k].inner;
+    for (int k = 0; k < step->nsums; k++)
+        dims[n++] = step->sums[k].rows;
+    for (int k = 0; k < step->nsides; k++)
+        dims[n++] = step->sides[k].rows;
+    return n;
 }
 
 bool gram_reads_pack(const gram_step *step, int pack)
@@ -57,5 +74,7 @@ bool gram_reads_pack(const gram_step *step, int pack)
         reads |= step->leaves[k].pack == pack;
     for (int k = 0; k < step->nsums; k++)
         reads |= step->sums[k].pack == pack;
+    for (int k = 0; k < step->nsides; k++)
+        reads |= step->sides[k].pack == pack;
     return reads && step->few != GRAM_FEW_ALWAYS && !gram_is_linear(step);
 }

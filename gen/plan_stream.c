@@ -114,20 +114,110 @@ static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const 
     return depends(node, group, n, seen);
 }
 
-/* Is it in a group whose stream is being planned, or does its left factor need one that is? */
+/* Is it in a group whose stream is being planned, or does it need one that is? */
 static bool waits(gram_planner *p, const gram_node *node)
 {
     bool waits = false;
-    for (const gram_group *under_way = p->under_way; under_way && !waits; under_way = under_way->outer) {
-        waits = depends_on(p, node->args[0], under_way->member, under_way->n);
-        for (int k = 0; k < under_way->n; k++)
-            waits |= under_way->member[k] == node;
-    }
+    for (const gram_group *under_way = p->under_way; under_way && !waits; under_way = under_way->outer)
+        waits = depends_on(p, node, under_way->member, under_way->n);
     return waits;
 }
 
-/* All sums that stream with node and whose left factors need none of them first. */
-static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
+/* The products over pairs that a formula's tiles are made of. */
+typedef struct products {
+    gram_planner *p;
+    char *seen;
+    int n;
+    const gram_node *found[GRAM_MOST];
+} products;
+
+static void find_products(products *f, const gram_node *a)
+{
+    if (a->op == GRAM_OP_TRANSPOSE && a->args[0]->op == GRAM_OP_SOFTMAX) /* the softmax along rows of S' */
+        a = gram_transposed(f->p->ctx, a->args[0]->args[0]);
+    if (a->id >= f->p->known || f->seen[a->id])
+        return;
+    f->seen[a->id] = 1;
+    bool product = a->op == GRAM_OP_MATMUL || a->op == GRAM_OP_SQDIST || a->op == GRAM_OP_DIST1;
+    if (product && gram_is_pair(a) && f->n < GRAM_MOST)
+        f->found[f->n++] = a;
+    for (int k = 0; !product && gram_is_formula(a) && k < a->nargs; k++)
+        find_products(f, a->args[k]);
+}
+
+static products products_of(gram_planner *p, const gram_node *tiles)
+{
+    products all = {.p = p, .seen = gram_alloc(p->ctx, (size_t)p->known)};
+    find_products(&all, tiles);
+    return all;
+}
+
+static bool share_products(gram_planner *p, const gram_node *a, const gram_node *b)
+{
+    products of_a = products_of(p, a), of_b = products_of(p, b);
+    for (int k = 0; k < of_a.n; k++)
+        for (int i = 0; i < of_b.n; i++)
+            if (of_a.found[k] == of_b.found[i])
+                return true;
+    return false;
+}
+
+static const gram_node *kept_by(gram_planner *p, const gram_node *tiles)
+{
+    return tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
+}
+
+/* The tiles of a sum, as a stream over them turned makes them. */
+static const gram_node *turned_tiles(gram_planner *p, const gram_node *sum)
+{
+    gram_node *turned = gram_transposed(p->ctx, (gram_node *)tiles_of(sum));
+    gram_plan_know(p, turned->id);
+    return turned;
+}
+
+/* Sums over tiles that differ are made in one pass where the tiles share a product over pairs and what they drop: P and
+ * P (dP - D), say. Then what both need is made once. A side is a sum over the tiles' columns, of them turned. */
+static bool shares_tiles(gram_planner *p, const gram_node *a, const gram_node *b, bool side)
+{
+    if (!gram_is_stream(p, b) || p->computed[b->id] || waits(p, b) || over_softmax(a) || over_softmax(b) ||
+        !gram_is_pair(tiles_of(b)))
+        return false;
+    const gram_node *A = tiles_of(a), *B = side ? turned_tiles(p, b) : tiles_of(b);
+    return gram_is_pair(A) && gram_dim_equal(A->rows, B->rows) && gram_dim_equal(A->cols, B->cols) &&
+           a->heads == b->heads && a->batched == b->batched && a->op != GRAM_OP_MAXIMUM && b->op != GRAM_OP_MAXIMUM &&
+           kept_by(p, A) == kept_by(p, B) && share_products(p, A, B);
+}
+
+static bool is_one_of(const gram_node *node, gram_node *const *group, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (node == group[k])
+            return true;
+    return false;
+}
+
+/* Does any of the group need node first, or node any of the group? */
+static bool in_order(gram_planner *p, gram_node *node, gram_node *const *group, int n)
+{
+    bool order = depends_on(p, node, group, n);
+    for (int k = 0; k < n && !order; k++)
+        order = depends_on(p, group[k], &node, 1);
+    return order;
+}
+
+/* Adds the sums that share products with the first of the group, from it on. */
+static int add_sharing(gram_planner *p, gram_node **group, int n, bool side)
+{
+    for (int k = 0; k < p->nlive && n < GRAM_MOST; k++)
+        if (!is_one_of(p->live[k], group, n) && shares_tiles(p, group[0], p->live[k], side) &&
+            !in_order(p, p->live[k], group, n))
+            group[n++] = p->live[k];
+    return n;
+}
+
+/* All sums that stream with node and whose left factors need none of them first; then those that share its products, and
+ * from *sides on those that do so turned. */
+static int collect_group(gram_planner *p, gram_node *node, gram_node **group, int *sides)
 {
     int n = 0;
     gram_node *weights = gram_node_unary(p->ctx, node->loc, GRAM_OP_SOFTMAX, (gram_node *)tiles_of(node));
@@ -139,6 +229,8 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group)
             !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
+    *sides = add_sharing(p, group, n, false);
+    n = add_sharing(p, group, *sides, true);
     return n;
 }
 
@@ -157,12 +249,40 @@ static bool reads_vectors(gram_planner *p, int buffer, gram_dim rows)
     return true;
 }
 
-static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
+/* The instruction that makes these tiles of the stream. */
+static int root_of(gram_planner *p, gram_step *step, const gram_node *tiles)
 {
-    gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0])};
+    if (tiles == step->what)
+        return step->root;
+    return gram_program_spread(p, &step->program,
+                               gram_program_add(p, step, &step->program, (gram_node *)gram_kept_value(tiles)));
+}
+
+/* A sum of products with the tiles that instruction `root` makes. */
+static gram_sum sum_of(gram_planner *p, gram_node *node, int root)
+{
+    gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0]), .root = root};
     if (!reads_vectors(p, sum.left, sum.rows))
         sum.pack = gram_plan_pack(p, sum.left, false);
-    step->sums[step->nsums++] = sum;
+    return sum;
+}
+
+static void add_sum(gram_planner *p, gram_step *step, gram_node *node)
+{
+    int root = root_of(p, step, tiles_of(node));
+    if (node->op == GRAM_OP_MATMUL)
+        step->sums[step->nsums++] = sum_of(p, node, root);
+    else
+        step->stats[step->nstats++] = (gram_stat){node, node->op, root};
+}
+
+static void add_side(gram_planner *p, gram_step *step, gram_node *node)
+{
+    int root = root_of(p, step, turned_tiles(p, node));
+    gram_sum side = {.node = node, .left = -1, .pack = -1, .rows = node->rows, .root = root};
+    side = node->op == GRAM_OP_MATMUL ? sum_of(p, node, root) : side;
+    side.buffer = gram_plan_reserve(p, node);
+    step->sides[step->nsides++] = side;
 }
 
 static gram_step *start_stream(gram_planner *p, gram_node *node)
@@ -174,7 +294,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
     step->each = node->each;
     step->softmax = over_softmax(node);
     step->what = tiles;
-    step->keep = tiles->keep ? gram_simplified(p->ctx, tiles->keep) : NULL;
+    step->keep = kept_by(p, tiles);
     gram_plan_root(p, step, &step->program, tiles, step->keep, &step->root, &step->mask);
     return step;
 }
@@ -217,18 +337,16 @@ static bool is_output(gram_planner *p, const gram_node *node)
 }
 
 /* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there is one. */
-static void stream_into(gram_planner *p, gram_node **group, int n, gram_node *last, int buffer)
+static void stream_into(gram_planner *p, gram_node **group, int sides, int n, gram_node *last, int buffer)
 {
     gram_group under_way = {group, n, p->under_way};
     p->under_way = &under_way;
     gram_step *step = start_stream(p, group[0]);
-    for (int k = 0; k < n; k++) {
-        if (group[k]->op == GRAM_OP_MATMUL)
-            add_sum(p, step, group[k]);
-        else
-            step->stats[step->nstats++] = (gram_stat){group[k], group[k]->op};
-    }
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < sides; k++)
+        add_sum(p, step, group[k]);
+    for (int k = sides; k < n; k++)
+        add_side(p, step, group[k]);
+    for (int k = 0; k < sides; k++) {
         char *seen = gram_alloc(p->ctx, (size_t)p->known);
         if (last && last != group[k] && !is_output(p, group[k]) &&
             uses_within(last, group[k], group, n, seen) == p->users[group[k]->id])
@@ -246,8 +364,8 @@ void gram_plan_stream(gram_planner *p, gram_node *node, int buffer)
 {
     gram_node *group[GRAM_MOST];
     p->computed[node->id] = 0;
-    int n = collect_group(p, node, group);
-    stream_into(p, group, n, node, buffer);
+    int sides, n = collect_group(p, node, group, &sides);
+    stream_into(p, group, sides, n, node, buffer);
     p->computed[node->id] = p->buffer[node->id] != 0;
 }
 
@@ -311,10 +429,10 @@ bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
         !gram_dim_equal(node->each, f.first->each) ||
         !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
         return false;
-    int n = collect_group(p, f.first, group);
+    int sides, n = collect_group(p, f.first, group, &sides);
     if (!ready_before(p, node, node, group, n))
         return false;
-    stream_into(p, group, n, node, buffer);
+    stream_into(p, group, sides, n, node, buffer);
     return true;
 }
 
@@ -329,7 +447,7 @@ void gram_plan_over(gram_planner *p, gram_node *node, int buffer)
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
     step->each = p->plan->buffers[buffer].each;
-    step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM};
+    step->stats[step->nstats++] = (gram_stat){sum, GRAM_OP_SUM, step->root};
     add_store(p, step, sum, buffer);
     gram_plan_add_step(p, step);
     p->plan->dense |= p->plan->buffers[buffer].storage == GRAM_AT_WORK;

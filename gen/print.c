@@ -23,7 +23,8 @@ typedef struct printer {
     const gram_program *program;
     bool tcc, few;
     int root, mask;
-    bool *for_root; /* the root needs it */
+    bool *is_root;  /* a tile that is used when the program is done, other than the mask */
+    bool *for_root; /* a root needs it */
     int *level;     /* among pair instructions: after how many primitives */
     int *tile;      /* its tile buffer, -1: none */
     int *last;      /* the last unit that reads it */
@@ -150,7 +151,7 @@ static void set_levels(printer *p)
 static bool is_array(const printer *p, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
-    if (is_call(p, instr) || k == p->root || k == p->mask)
+    if (is_call(p, instr) || p->is_root[k] || k == p->mask)
         return true;
     for (int u = k + 1; u < p->program->n; u++) {
         const gram_instr *user = &p->program->instr[u];
@@ -504,7 +505,7 @@ static bool is_read_by_call(const printer *p, int k)
 
 static bool is_read(const printer *p, int k)
 {
-    if (k == p->root || k == p->mask || is_read_by_call(p, k))
+    if (p->is_root[k] || k == p->mask || is_read_by_call(p, k))
         return true;
     for (int u = k + 1; u < p->program->n; u++)
         for (int a = 0; a < p->program->instr[u].nargs; a++)
@@ -595,18 +596,46 @@ static void put_mask(printer *p)
     put_rate(p, out, GRAM_RATE_PAIR, false);
 }
 
+static void set_root(printer *p, int k)
+{
+    p->is_root[k] = true;
+    mark(p, k);
+}
+
 static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program, int root,
                      int mask, bool tcc)
 {
     size_t n = (size_t)program->n + 1;
     printer p = {.ctx = ctx, .plan = plan, .step = step, .program = program, .tcc = tcc, .root = root, .mask = mask};
     p.for_root = gram_alloc(ctx, n * sizeof *p.for_root);
+    p.is_root = gram_alloc(ctx, n * sizeof *p.is_root);
     p.level = gram_alloc(ctx, n * sizeof *p.level);
     p.tile = gram_alloc(ctx, n * sizeof *p.tile);
     p.lines.item = p.lines.block = p.lines.tile = p.lines.mask = (gram_text){.ctx = ctx};
     p.lines.sum = -1;
-    mark(&p, root);
+    set_root(&p, root);
+    for (int k = 0; program == &step->program && k < step->nsums; k++)
+        set_root(&p, step->sums[k].root);
+    for (int k = 0; program == &step->program && k < step->nsides; k++)
+        set_root(&p, step->sides[k].root);
+    for (int k = 0; program == &step->program && k < step->nstats; k++)
+        set_root(&p, step->stats[k].root);
     return p;
+}
+
+/* The tiles of a stream's sums, sides and statistics. */
+static void set_tiles(printer *p)
+{
+    const gram_step *step = p->step;
+    p->lines.sums = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.sums);
+    p->lines.sides = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.sides);
+    p->lines.stats = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.stats);
+    for (int k = 0; p->program == &step->program && k < step->nsums; k++)
+        p->lines.sums[k] = array_name(p, step->sums[k].root);
+    for (int k = 0; p->program == &step->program && k < step->nsides; k++)
+        p->lines.sides[k] = array_name(p, step->sides[k].root);
+    for (int k = 0; p->program == &step->program && k < step->nstats; k++)
+        p->lines.stats[k] = array_name(p, step->stats[k].root);
 }
 
 static gram_lines print(printer p)
@@ -625,6 +654,7 @@ static gram_lines print(printer p)
         p.lines.sum = result->index;
     else if (result->kind != GRAM_I_SCATTER)
         p.lines.root = array_name(&p, p.root);
+    set_tiles(&p);
     p.lines.kept = p.mask >= 0 ? array_name(&p, p.mask) : NULL;
     return p.lines;
 }

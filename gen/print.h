@@ -13,6 +13,7 @@ typedef struct gram_lines {
     int tiles;        /* how many tile buffers, t0 .. */
     const char *root; /* the tile buffer that holds the root, or NULL: it is accumulator `sum` as it stands */
     int sum;
+    const char **sums, **sides, **stats; /* of a stream: the tile buffer that each of these is of */
     const char *kept; /* the tile buffer of the mask, or NULL */
 } gram_lines;
 

@@ -128,10 +128,10 @@ static const char *refusal(int code)
 static double step_work(const gram_step *step, const gram_binding *b)
 {
     double each = 1 + step->program.n;
-    for (int k = 0; k < step->nleaves; k++)
-        each += 2 * (double)gram_dim_value(step->leaves[k].inner, b->sizes);
-    for (int k = 0; k < step->nsums; k++)
-        each += 2 * (double)gram_dim_value(step->sums[k].rows, b->sizes);
+    gram_dim inner[3 * GRAM_MOST];
+    const int n = gram_pair_products(step, inner);
+    for (int k = 0; k < n; k++)
+        each += 2 * (double)gram_dim_value(inner[k], b->sizes);
     double pairs = (double)gram_dim_value(step->lanes, b->sizes) * (double)gram_dim_value(step->queries, b->sizes);
     pairs *= (double)gram_dim_value(step->each, b->sizes);
     return each * pairs * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)b->batch : 1);

@@ -50,6 +50,8 @@ static bool reads(const gram_step *step, int buffer, when when)
     }
     for (int k = 0; k < step->nsums; k++)
         read |= step->sums[k].left == buffer && reads_factor(step, step->sums[k].pack, when);
+    for (int k = 0; k < step->nsides; k++)
+        read |= step->sides[k].left == buffer && reads_factor(step, step->sides[k].pack, when);
     for (int k = 0; k < step->nstores; k++)
         read |= loads(&step->stores[k].program, buffer);
     return read;
@@ -74,10 +76,21 @@ bool gram_is_optional(const gram_plan *plan, int buffer)
 
 /* --- order --------------------------------------------------------------------------------------------------------- */
 
-static bool writes(const gram_plan *plan, const gram_step *step, int base)
+bool gram_writes(const gram_step *step, int buffer)
 {
     for (int k = 0; k < step->nstores; k++)
-        if (base_of(plan, step->stores[k].buffer) == base)
+        if (step->stores[k].buffer == buffer)
+            return true;
+    for (int k = 0; k < step->nsides; k++)
+        if (step->sides[k].buffer == buffer)
+            return true;
+    return false;
+}
+
+static bool writes(const gram_plan *plan, const gram_step *step, int base)
+{
+    for (int k = 0; k < plan->nbuffers; k++)
+        if (base_of(plan, k) == base && gram_writes(step, k))
             return true;
     return false;
 }
@@ -164,7 +177,7 @@ static void follow_phase(lives *l, int phase)
     for (int k = 0; k < plan->npacks; k++)
         if (step ? gram_reads_pack(step, k) : k == pack)
             extend(&l->packs[k], phase);
-    if (step && (gram_is_linear(step) || step->few != GRAM_FEW_NEVER))
+    if (step && gram_has_states(step))
         extend(&l->states[at], phase);
 }
 

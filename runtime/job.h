@@ -31,6 +31,13 @@ static inline int64_t gram_parts(int64_t n, int64_t part) {
     return (n + part - 1) / part;
 }
 
+/* Into how many parts the queries of each item go whose sums over queries are kept beside those over lanes. Sizes alone tell, so
+ * that numbers are added in one order for any number of threads; parts are few, for each has sums of its own. */
+static inline int64_t gram_side_parts(int64_t items, int64_t queries) {
+    const int64_t wanted = gram_least(4, 16 / gram_most(items, 1));
+    return gram_most(1, gram_least(wanted, gram_parts(queries, GRAM_BLOCK)));
+}
+
 /* Where lane stands in panels of GRAM_TILE lanes x inner numbers. */
 static inline int64_t gram_panel_lane(int64_t lane, int64_t inner) {
     return (lane - lane % GRAM_TILE) * inner + lane % GRAM_TILE;

@@ -728,6 +728,42 @@ static inline void gram_tile_mul_kept(gram_real *out, int64_t ldo, const gram_re
     }
 }
 
+/* out[l * ldo + c] += sum over r of a[r * GRAM_TILE + l] * b[r * ldb + c]: the product of a tile turned. Of columns past cols,
+ * which make the vectors whole, anything is. */
+static inline void gram_tile_mul_turned(gram_real *out, int64_t ldo, const gram_real *a, const gram_real *b, int64_t ldb,
+                                        int64_t rows, int64_t lanes, int64_t cols) {
+    gram_real turned[GRAM_TILE * GRAM_BLOCK];
+    gram_turn(turned, GRAM_BLOCK, a, GRAM_TILE, rows, lanes);
+    gram_tile_mul(out, ldo, turned, GRAM_BLOCK, b, ldb, lanes, rows, GRAM_PADDED(cols), 1);
+}
+
+/* The same of a tile some of whose entries are dropped, and 0: where kept's bits are not set, nothing is added. */
+static inline void gram_tile_mul_turned_kept(gram_real *out, int64_t ldo, const gram_real *a, const gram_bits *kept,
+                                             const gram_real *b, int64_t ldb, int64_t rows, int64_t lanes, int64_t cols) {
+    if (gram_tile_finite(b, ldb, rows, cols)) {
+        gram_tile_mul_turned(out, ldo, a, b, ldb, rows, lanes, cols);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t l = 0; l < lanes; l++) {
+            for (int64_t c = 0; c < cols && kept[r * GRAM_TILE + l]; c++) {
+                out[l * ldo + c] += a[r * GRAM_TILE + l] * b[r * ldb + c];
+            }
+        }
+    }
+}
+
+/* out[l * step] += the sum of a tile's column l. */
+static inline void gram_tile_sum_turned(gram_real *out, int64_t step, const gram_real *a, int64_t rows, int64_t lanes) {
+    for (int64_t l = 0; l < lanes; l++) {
+        gram_real sum = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            sum += a[r * GRAM_TILE + l];
+        }
+        out[l * step] += sum;
+    }
+}
+
 /* rows x cols zeros, with strides. */
 static inline void gram_clear(gram_real *to, int64_t row, int64_t col, int64_t rows, int64_t cols) {
     for (int64_t c = 0; c < cols; c++) {
