@@ -255,6 +255,67 @@ static void test_keeping(suite *s)
     release(s, tile, 5 * GRAM_TILE, "gram_tile_keep's margin");
 }
 
+/* Sums over a tile's rows: products with it turned, whole and where some entries are dropped beside NaN, and its columns'
+ * sums. */
+
+typedef void mul_turned(gram_real *, int64_t, const gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t);
+typedef void mul_turned_kept(gram_real *, int64_t, const gram_real *, const gram_bits *, const gram_real *, int64_t,
+                             int64_t, int64_t, int64_t);
+typedef void sum_turned(gram_real *, int64_t, const gram_real *, int64_t, int64_t);
+
+enum { SIDE = 64 }; /* numbers from one lane's sums to the next's */
+
+/* Is out what it was, 1, and the sums of rows r of tile's columns times b's, those with dropped(r) left out? */
+static void check_turned(suite *s, const char *name, const gram_real *out, const gram_real *tile, const gram_real *b,
+                         int64_t rows, int64_t lanes, int64_t cols, int64_t dropped)
+{
+    for (int64_t l = 0; l < lanes; l++) {
+        for (int64_t c = 0; c < cols; c++) {
+            double expected = 1;
+            for (int64_t r = 0; r < rows; r++) {
+                expected += r == dropped ? 0 : (double)tile[r * GRAM_TILE + l] * (b ? b[r * SIDE + c] : 1);
+            }
+            check(s, close_to(out[l * SIDE + c], expected, 8, 8), name, out[l * SIDE + c], expected);
+        }
+    }
+}
+
+static void one_turned(suite *s, int64_t rows, int64_t lanes, int64_t cols)
+{
+    uint64_t seed = (uint64_t)(rows * 64 + lanes);
+    const int64_t odd = rows / 2;
+    gram_real *tile = random_buffer(&seed, rows * GRAM_TILE), *b = random_buffer(&seed, rows * SIDE);
+    gram_real out[3][GRAM_TILE * SIDE];
+    gram_bits kept[GRAM_BLOCK * GRAM_TILE];
+    for (int64_t at = 0; at < GRAM_TILE * SIDE; at++) {
+        out[0][at] = out[1][at] = out[2][at] = 1;
+    }
+    ((mul_turned *)primitive(s, "gram_tile_mul_turned"))(out[0], SIDE, tile, b, SIDE, rows, lanes, cols);
+    check_turned(s, "gram_tile_mul_turned", out[0], tile, b, rows, lanes, cols, -1);
+    ((sum_turned *)primitive(s, "gram_tile_sum_turned"))(out[1], SIDE, tile, rows, lanes);
+    check_turned(s, "gram_tile_sum_turned", out[1], tile, NULL, rows, lanes, 1, -1);
+    for (int64_t at = 0; at < rows * GRAM_TILE; at++) {
+        kept[at] = -(at / GRAM_TILE != odd);
+    }
+    for (int64_t c = 0; c < cols && rows; c++) {
+        b[odd * SIDE + c] = (gram_real)NAN;
+    }
+    ((mul_turned_kept *)primitive(s, "gram_tile_mul_turned_kept"))(out[2], SIDE, tile, kept, b, SIDE, rows, lanes, cols);
+    check_turned(s, "gram_tile_mul_turned_kept", out[2], tile, b, rows, lanes, cols, odd);
+    release(s, tile, rows * GRAM_TILE, "a turned tile's margin");
+    release(s, b, rows * SIDE, "a turned product's margin");
+}
+
+static void test_turned(suite *s)
+{
+    static const int64_t sizes[] = {0, 1, 5, 16, 31, 48, 64};
+    for (size_t r = 0; r < sizeof sizes / sizeof *sizes; r++) {
+        for (size_t l = 0; l < sizeof sizes / sizeof *sizes; l++) {
+            one_turned(s, sizes[r], sizes[l], l % 2 ? 64 : 16);
+        }
+    }
+}
+
 /* Reductions and the online softmax. */
 
 typedef void reduce(gram_real *, gram_real *, int64_t, int64_t);
@@ -404,6 +465,7 @@ static void test_choice(suite *s)
 int main(void)
 {
     static test *const tests[] = {test_choice,  test_products,   test_reading, test_far_gather,
-                                  test_indices, test_reductions, test_keeping, test_softmax};
+                                  test_indices, test_reductions, test_keeping, test_turned,
+                                  test_softmax};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }
