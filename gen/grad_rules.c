@@ -292,18 +292,31 @@ static void sum(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, a, a->keep ? bi(r, GRAM_OP_KEEP, all, a->keep) : all);
 }
 
-/* The gradient goes to the entries that are the maximum, in equal shares. */
+/* The gradient goes to the entries that are the maximum, in equal shares. Entries are made again to be held against it, perhaps
+ * by products in another order: what is a rounding error away from it is the maximum too. */
 static void maximum(gram_reverse *r, gram_node *node, gram_node *g)
 {
-    gram_node *a = node->args[0], *top = bi(r, GRAM_OP_EQ, a, node);
+    gram_node *a = node->args[0], *error = bi(r, GRAM_OP_MUL, real(r, 1e-5), un(r, GRAM_OP_ABS, node));
+    gram_node *near = bi(r, GRAM_OP_LE, bi(r, GRAM_OP_SUB, node, a), error);
+    gram_node *top = bi(r, GRAM_OP_OR, bi(r, GRAM_OP_EQ, a, node), near); /* infinities are only equal */
     gram_node *one = gram_node_ternary(r->ctx, r->loc, GRAM_OP_WHERE, top, real(r, 1), real(r, 0));
     one = a->keep ? bi(r, GRAM_OP_KEEP, one, a->keep) : one;
     gram_collect(r, a, bi(r, GRAM_OP_MUL, one, bi(r, GRAM_OP_DIV, g, un(r, GRAM_OP_SUM, one))));
 }
 
+/* g with zeros where it drops what node does not: there node's operand gets something all the same. */
+static gram_node *kept_as(gram_reverse *r, const gram_node *node, gram_node *g)
+{
+    if (!g->keep || g->keep == node->keep)
+        return g;
+    g = filled(r, g);
+    return node->keep ? bi(r, GRAM_OP_KEEP, g, node->keep) : g;
+}
+
 /* P = softmax(S): dS = P (dP - sum P dP). */
 static void softmax(gram_reverse *r, gram_node *node, gram_node *g)
 {
+    g = kept_as(r, node, g);
     gram_node *mean = un(r, GRAM_OP_SUM, bi(r, GRAM_OP_MUL, node, g));
     gram_collect(r, node->args[0], bi(r, GRAM_OP_MUL, node, bi(r, GRAM_OP_SUB, g, mean)));
 }
@@ -326,6 +339,7 @@ static void threshold(gram_reverse *r, gram_node *node, gram_node *g)
 /* Column j went into the sums from j on: the total, less what came before j. */
 static void cumsum(gram_reverse *r, gram_node *node, gram_node *g)
 {
+    g = kept_as(r, node, g);
     gram_node *total = turned(r, un(r, GRAM_OP_SUM, turned(r, g)));
     gram_node *before = bi(r, GRAM_OP_SUB, un(r, GRAM_OP_CUMSUM, g), g);
     gram_node *a = node->args[0], *after = bi(r, GRAM_OP_SUB, total, before);

@@ -216,18 +216,31 @@ static bool is_plain_read(const gram_node *node)
     return row && col;
 }
 
+/* a as it stands, its dropped entries as zeros: a formula over pairs is made in place, and not kept. */
+static int add_filled(gram_planner *p, gram_step *step, gram_program *program, gram_node *a)
+{
+    bool formula = a->op == GRAM_OP_KEEP || gram_op_is_scalar(a->op), made = a->id < p->known && p->computed[a->id];
+    if (!formula || made || !gram_is_pair(a))
+        return add_load(p, program, a);
+    int value = gram_program_add(p, step, program, a);
+    if (!a->keep)
+        return value;
+    int kept = gram_program_add(p, step, program, gram_simplified(p->ctx, a->keep));
+    int zero = add_number(p, program, a, a->type, 0);
+    return add_op(p, program, a, GRAM_OP_WHERE, 3, (int[]){kept, value, zero});
+}
+
 /* Anything already in an array, read transposed where i and j stand the other way round. */
 static int add_gather(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     gram_node *a = node->args[0];
     if (is_plain_read(node))
-        return add_load(p, program, a);
+        return add_filled(p, step, program, a);
     gram_node turned = *node;
-    gram_node *at = gram_node_unary(p->ctx, node->loc, GRAM_OP_TRANSPOSE, a),
-              *swapped[3] = {at, node->args[2], node->args[1]};
+    gram_node *at = gram_transposed(p->ctx, a), *swapped[3] = {at, node->args[2], node->args[1]};
     turned.args = swapped;
     if (is_plain_read(&turned))
-        return add_load(p, program, at);
+        return add_filled(p, step, program, at);
     gram_instr instr = blank(node, GRAM_I_GATHER);
     instr.nargs = 2;
     instr.args[0] = gram_program_add(p, step, program, node->args[1]);
