@@ -417,15 +417,17 @@ static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *n
     return ready;
 }
 
-/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes. */
+/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes; and one of one
+ * row over statistics at the rate of its columns, all in one tile. */
 bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
 {
     bool column = gram_dim_is(node->cols, 1);
-    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !gram_dim_is(node->rows, 1) && !column};
+    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !column};
     gram_node *group[GRAM_MOST];
     if (f.possible)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
-    if (!f.possible || !f.first || node->heads != f.first->heads || node->batched != f.first->batched ||
+    bool statistics = f.first && f.first->op != GRAM_OP_MATMUL && gram_dim_is(node->rows, 1);
+    if (!f.possible || !f.first || statistics || node->heads != f.first->heads || node->batched != f.first->batched ||
         !gram_dim_equal(node->each, f.first->each) ||
         !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
         return false;

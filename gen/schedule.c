@@ -275,7 +275,7 @@ static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buf
 /* Is b made where a is last read, block by block in a's place? Heads of a then lie as those of b do. */
 static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
 {
-    if (a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
+    if (a->first >= b->first || a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
         plan->order[b->first].step < 0 || has_view(plan, a->index))
         return false;
     const gram_step *step = plan->steps[plan->order[b->first].step];
