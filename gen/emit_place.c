@@ -84,6 +84,9 @@ static const char *place_dense(emitter *e, const gram_buffer *b, const char *pla
     if (b->flat)
         return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s%s};", b->name, place, batch, rows, heads,
                            rows);
+    if (b->type == GRAM_INT)
+        return gram_format(e->ctx, "job->%s = (gram_ids){(const int32_t *)(const void *)(%s), %s, %s * %s, 1, %s};",
+                           b->name, place, batch, rows, cols, rows);
     return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s * %s, 1, %s};", b->name, place, batch, rows, cols,
                        rows);
 }
@@ -96,15 +99,15 @@ static const char *place_view(emitter *e, const gram_buffer *b)
     case GRAM_VIEW_TRANSPOSE:
         return gram_format(e->ctx, "job->%s = gram%s_turned(job->%s);", b->name, ids, base);
     case GRAM_VIEW_ROWS:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, %s, 0);", b->name, base, from);
+        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, 0, %s, 0);", b->name, ids, base, from);
     case GRAM_VIEW_COLS:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, 0, 0, %s);", b->name, base, from);
+        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, 0, 0, %s);", b->name, ids, base, from);
     case GRAM_VIEW_SHAPE:
         return place_dense(e, b, gram_format(e->ctx, "job->%s.data", base));
     case GRAM_VIEW_HEAD:
-        return gram_format(e->ctx, "job->%s = gram_part(job->%s, %d, 0, 0);", b->name, base, b->index);
+        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, %d, 0, 0);", b->name, ids, base, b->index);
     default:
-        return gram_format(e->ctx, "job->%s = gram_split(job->%s, %s);", b->name, base, dim(e, b->rows));
+        return gram_format(e->ctx, "job->%s = gram%s_split(job->%s, %s);", b->name, ids, base, dim(e, b->rows));
     }
 }
 

@@ -226,7 +226,10 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "queries", dim(e, step->queries));
     set(e, "lanes", dim(e, step->lanes));
     set(e, "out", out->name);
-    set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
+    bool integers = out->type == GRAM_INT;
+    set(e, "to", gram_format(e->ctx, "%s%s", integers ? "(int32_t *)" : "", gram_print_at(e->ctx, e->plan, step, out, "")));
+    set(e, "store", integers ? "gram_storei" : "gram_store");
+    set(e, "stored", gram_format(e->ctx, "%s%s", integers ? "(gram_int *)" : "", lines.root));
     set(e, "rows", dim(e, out->rows));
     set(e, "cols", dim(e, out->cols));
     gram_template_set_flag(e->L, "softmax", step->softmax);
@@ -271,8 +274,8 @@ static const char *add_whole(emitter *e, const gram_step *step)
         gram_op op;
         const char *room; /* in doubles, of an operand of r rows and c columns */
     } calls[] = {
-        {GRAM_OP_INVERSE, "2 * %s * %s"}, {GRAM_OP_EXPM, "3 * %s * %s"},      {GRAM_OP_CUMSUM, "%s"},
-        {GRAM_OP_TOP, "%s"},              {GRAM_OP_LOG2_CEIL, "GRAM_SHIFTS"}, {GRAM_OP_THRESHOLD, NULL},
+        {GRAM_OP_INVERSE, "2 * %s * %s"},   {GRAM_OP_EXPM, "3 * %s * %s"}, {GRAM_OP_CUMSUM, "%s"}, {GRAM_OP_TOP, "%s"},
+        {GRAM_OP_LOG2_CEIL, "GRAM_SHIFTS"}, {GRAM_OP_THRESHOLD, NULL},
     };
     const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
     const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "";

@@ -422,7 +422,7 @@ static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *n
 bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
 {
     bool column = gram_dim_is(node->cols, 1);
-    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !column};
+    fusion f = {.p = p, .formula = node, .possible = node->id < p->known && !column && node->type == GRAM_REAL};
     gram_node *group[GRAM_MOST];
     if (f.possible)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));

@@ -281,10 +281,10 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
     const gram_step *step = plan->steps[plan->order[b->first].step];
     const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
     bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
-    return to && blocks && gram_dim_is(step->outer, 1) && gram_dim_equal(to->rows, from->rows) &&
-           gram_dim_equal(to->cols, from->cols) && gram_dim_equal(to->cols, step->queries) &&
-           to->heads == from->heads && to->heads == step->heads && to->batched == from->batched &&
-           to->batched == step->batched && reads_blocks(step, a->index);
+    return to && blocks && to->type == from->type && gram_dim_is(step->outer, 1) &&
+           gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
+           gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
+           to->batched == from->batched && to->batched == step->batched && reads_blocks(step, a->index);
 }
 
 /* Puts the heads of what is taken over inside a token where what takes over has them there. */
@@ -307,9 +307,9 @@ static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
 static bool fits_output(const gram_plan *plan, const gram_life *life, const gram_life *output)
 {
     const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
-    return life->kind == GRAM_LIFE_BUFFER && gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) &&
-           a->heads == b->heads && a->batched == b->batched && !b->weights && !a->read_beyond &&
-           life->few_last <= life->last;
+    return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && gram_dim_equal(a->rows, b->rows) &&
+           gram_dim_equal(a->cols, b->cols) && a->heads == b->heads && a->batched == b->batched && !b->weights &&
+           !a->read_beyond && life->few_last <= life->last;
 }
 
 static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)

@@ -11,9 +11,8 @@ enum { MOST_HEADS = 4096 };
 static bool moves_entries(gram_op op)
 {
     static const bool moves[GRAM_OP_COUNT] = {
-        [GRAM_OP_EXPAND] = true,      [GRAM_OP_DIAG] = true,        [GRAM_OP_HCAT] = true,
-        [GRAM_OP_VCAT] = true,        [GRAM_OP_ROWS] = true,        [GRAM_OP_STACK_HEADS] = true,
-        [GRAM_OP_RESHAPE] = true,     [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
+        [GRAM_OP_EXPAND] = true,      [GRAM_OP_HCAT] = true,    [GRAM_OP_VCAT] = true,        [GRAM_OP_ROWS] = true,
+        [GRAM_OP_STACK_HEADS] = true, [GRAM_OP_RESHAPE] = true, [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
     return moves[op];
 }
 

@@ -95,8 +95,22 @@ static inline gram_tensor gram_part(gram_tensor t, int64_t head, int64_t row, in
     return t;
 }
 
+/* The same for integers. */
+static inline gram_ids gram_ids_part(gram_ids t, int64_t head, int64_t row, int64_t col) {
+    if (t.data) {
+        t.data += head * t.head + row * t.row + col * t.col;
+    }
+    return t;
+}
+
 /* The rows of t, `rows` at a time, as its heads. */
 static inline gram_tensor gram_split(gram_tensor t, int64_t rows) {
+    t.head = rows * t.row;
+    return t;
+}
+
+/* The same for integers. */
+static inline gram_ids gram_ids_split(gram_ids t, int64_t rows) {
     t.head = rows * t.row;
     return t;
 }

@@ -552,6 +552,16 @@ static inline void gram_store(gram_real *to, int64_t row, int64_t col, const gra
     }
 }
 
+/* The same for integers. */
+static inline void gram_storei(int32_t *to, int64_t row, int64_t col, const gram_int *tile, int64_t ld, int64_t rows,
+                               int64_t lanes) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < lanes; c++) {
+            to[r * row + c * col] = (int32_t)tile[r * ld + c];
+        }
+    }
+}
+
 /* lo and hi become the least and the greatest of count integers, held to what they were. */
 static inline void gram_ids_between(int32_t *lo, int32_t *hi, const int32_t *ids, int64_t step, int64_t count) {
     int32_t least = *lo, most = *hi;
