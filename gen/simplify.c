@@ -14,56 +14,7 @@
 #include "../runtime/doubles.h"
 #include "chain.h"
 #include "circulant.h"
-#include "simplify.h"
-
-/* --- small questions ----------------------------------------------------------------------------------------------- */
-
-static bool is_one_by_one(const gram_node *a)
-{
-    return gram_dim_is(a->rows, 1) && gram_dim_is(a->cols, 1);
-}
-
-static bool same_shape(const gram_node *a, const gram_node *b)
-{
-    return gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->each, b->each);
-}
-
-static bool is_number(const gram_node *a, double value)
-{
-    return a->op == GRAM_OP_NUMBER && a->number == value;
-}
-
-static bool is_zero(const gram_node *a)
-{
-    return is_number(a, 0) || (a->op == GRAM_OP_EXPAND && is_number(a->args[0], 0));
-}
-
-/* A block matrix some block of which is zeros, so that multiplying it block by block saves work. */
-static bool has_zero_block(const gram_node *a)
-{
-    if (a->op != GRAM_OP_HCAT && a->op != GRAM_OP_VCAT)
-        return is_zero(a);
-    return has_zero_block(a->args[0]) || has_zero_block(a->args[1]);
-}
-
-static gram_node *zeros(gram_ctx *ctx, gram_loc loc, gram_dim rows, gram_dim cols)
-{
-    return gram_node_expand(ctx, loc, gram_node_number(ctx, loc, GRAM_REAL, 0), rows, cols);
-}
-
-/* --- building ------------------------------------------------------------------------------------------------------ */
-
-static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args);
-
-static gram_node *build1(gram_ctx *ctx, const gram_node *like, gram_op op, gram_node *a)
-{
-    return build(ctx, like, op, 1, (gram_node *[]){a});
-}
-
-static gram_node *build2(gram_ctx *ctx, const gram_node *like, gram_op op, gram_node *a, gram_node *b)
-{
-    return build(ctx, like, op, 2, (gram_node *[]){a, b});
-}
+#include "simplify_rules.h"
 
 gram_node *gram_transposed(gram_ctx *ctx, gram_node *a)
 {
@@ -73,15 +24,6 @@ gram_node *gram_transposed(gram_ctx *ctx, gram_node *a)
 gram_node *gram_simplified(gram_ctx *ctx, gram_node *a)
 {
     return gram_transposed(ctx, gram_transposed(ctx, a));
-}
-
-/* Rows [from, from + count) of a. */
-static gram_node *slice(gram_ctx *ctx, gram_node *a, gram_dim from, gram_dim count)
-{
-    gram_node like = *a;
-    like.dim = from;
-    like.rows = count;
-    return build1(ctx, &like, GRAM_OP_ROWS, a);
 }
 
 /* --- transposition ------------------------------------------------------------------------------------------------- */
@@ -96,7 +38,7 @@ static gram_node *transpose_each(gram_ctx *ctx, const gram_node *a)
         args[k] = a->op == GRAM_OP_GATHER && k == 0 ? a->args[k] : gram_transposed(ctx, a->args[k]);
     like.rows = a->cols;
     like.cols = a->rows;
-    return build(ctx, &like, a->op, a->nargs, args);
+    return gram_build(ctx, &like, a->op, a->nargs, args);
 }
 
 /* (A B)' = B' A', and a distance is the same from either side. */
@@ -122,7 +64,7 @@ static gram_node *transpose_index(gram_ctx *ctx, const gram_node *a)
     gram_node like = *a;
     like.rows = a->cols;
     like.cols = a->rows;
-    return build(ctx, &like, a->op == GRAM_OP_ROW ? GRAM_OP_COL : GRAM_OP_ROW, 0, NULL);
+    return gram_build(ctx, &like, a->op == GRAM_OP_ROW ? GRAM_OP_COL : GRAM_OP_ROW, 0, NULL);
 }
 
 static gram_node *transpose(gram_ctx *ctx, const gram_node *node)
@@ -157,143 +99,6 @@ static gram_node *transpose(gram_ctx *ctx, const gram_node *node)
     }
 }
 
-/* --- products ------------------------------------------------------------------------------------------------------ */
-
-/* I A = A, 0 A = 0, diag(v) A = v A row by row; and on the other side. */
-static gram_node *product_special(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *b = node->args[1];
-    if (a->keep || b->keep)
-        return NULL;
-    if (is_zero(a) || is_zero(b))
-        return zeros(ctx, node->loc, node->rows, node->cols);
-    if (a->op == GRAM_OP_IDENTITY)
-        return b;
-    if (b->op == GRAM_OP_IDENTITY)
-        return a;
-    if (a->op == GRAM_OP_DIAG)
-        return build2(ctx, node, GRAM_OP_MUL, a->args[0], b);
-    if (b->op == GRAM_OP_DIAG)
-        return build2(ctx, node, GRAM_OP_MUL, a, gram_transposed(ctx, b->args[0]));
-    return NULL;
-}
-
-/* Is f a factor that may leave a product on this side: one number, or one per row (left) or column (right)? */
-static bool leaves(const gram_node *f, bool left)
-{
-    return !f->keep && (left ? gram_dim_is(f->cols, 1) : gram_dim_is(f->rows, 1));
-}
-
-/* A number made of a size n that scales a product over n terms, such as 1 / n: with n = 0 the product is 0, so the number
- * must not be infinite. */
-static gram_node *scale_of(gram_ctx *ctx, const gram_node *product, gram_node *c)
-{
-    enum { DEEPEST = 8 };
-    gram_node *args[3];
-    if (c->op == GRAM_OP_SIZE && gram_dim_equal(c->dim, product->args[0]->cols))
-        return gram_node_binary(ctx, c->loc, GRAM_OP_IMAX, c, gram_node_number(ctx, c->loc, GRAM_INT, 1));
-    if (!gram_op_is_scalar(c->op) || !is_one_by_one(c) || c->depth > DEEPEST)
-        return c;
-    for (int k = 0; k < c->nargs; k++)
-        args[k] = scale_of(ctx, product, c->args[k]);
-    return build(ctx, c, c->op, c->nargs, args);
-}
-
-/* (c A) B = c (A B), (A / c) B = (A B) / c, where c is a number or one per row of A; and likewise from the right. */
-static gram_node *product_factor(gram_ctx *ctx, const gram_node *node)
-{
-    for (int side = 0; side < 2; side++) {
-        gram_node *x = node->args[side];
-        int factor = -1;
-        if (x->op == GRAM_OP_NEG)
-            return build1(ctx, node, GRAM_OP_NEG,
-                          build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : x->args[0],
-                                 side ? x->args[0] : node->args[1]));
-        if (x->op == GRAM_OP_DIV && leaves(x->args[1], side == 0))
-            factor = 1;
-        else if (x->op == GRAM_OP_MUL)
-            factor = leaves(x->args[0], side == 0) ? 0 : leaves(x->args[1], side == 0) ? 1 : -1;
-        if (factor < 0 || !same_shape(x, x->args[!factor]))
-            continue;
-        gram_node *rest = x->args[!factor];
-        gram_node *product =
-            build2(ctx, node, GRAM_OP_MATMUL, side ? node->args[0] : rest, side ? rest : node->args[1]);
-        gram_node *c = scale_of(ctx, node, x->args[factor]);
-        return factor ? build2(ctx, node, x->op, product, c) : build2(ctx, node, x->op, c, product);
-    }
-    return NULL;
-}
-
-/* A where(c, 0, B) = where(c, 0, A B) where c is one per column. (A normalisation's columns of zeros.) */
-static gram_node *product_where(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *b = node->args[1];
-    if (b->op != GRAM_OP_WHERE || !leaves(b->args[0], false) || !is_number(b->args[1], 0) || !same_shape(b, b->args[2]))
-        return NULL;
-    return build(ctx, node, GRAM_OP_WHERE, 3,
-                 (gram_node *[]){b->args[0], b->args[1], build2(ctx, node, GRAM_OP_MATMUL, a, b->args[2])});
-}
-
-/* [A; B] C = [A C; B C] and A [B C] = [A B, A C], where what is cut is of number size (weights, not tokens). */
-static gram_node *product_of_stack(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *b = node->args[1];
-    if (a->op == GRAM_OP_VCAT && gram_dim_known(a->rows))
-        return build2(ctx, node, GRAM_OP_VCAT, build2(ctx, node, GRAM_OP_MATMUL, a->args[0], b),
-                      build2(ctx, node, GRAM_OP_MATMUL, a->args[1], b));
-    if (b->op == GRAM_OP_HCAT && gram_dim_known(b->cols))
-        return build2(ctx, node, GRAM_OP_HCAT, build2(ctx, node, GRAM_OP_MATMUL, a, b->args[0]),
-                      build2(ctx, node, GRAM_OP_MATMUL, a, b->args[1]));
-    return NULL;
-}
-
-/* A [B; C] = A_left B + A_right C where a block is zero: the product loses that block's work. */
-static gram_node *product_of_blocks(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *b = node->args[1];
-    if (b->op == GRAM_OP_VCAT && (has_zero_block(b) || has_zero_block(a))) {
-        gram_node *top = b->args[0], *bottom = b->args[1], *at = gram_transposed(ctx, a);
-        gram_node *left = gram_transposed(ctx, slice(ctx, at, gram_dim_number(0), top->rows));
-        gram_node *right = gram_transposed(ctx, slice(ctx, at, top->rows, bottom->rows));
-        return build2(ctx, node, GRAM_OP_ADD, build2(ctx, node, GRAM_OP_MATMUL, left, top),
-                      build2(ctx, node, GRAM_OP_MATMUL, right, bottom));
-    }
-    if (a->op == GRAM_OP_HCAT && has_zero_block(a)) {
-        gram_node *left = a->args[0], *right = a->args[1];
-        return build2(ctx, node, GRAM_OP_ADD,
-                      build2(ctx, node, GRAM_OP_MATMUL, left, slice(ctx, b, gram_dim_number(0), left->cols)),
-                      build2(ctx, node, GRAM_OP_MATMUL, right, slice(ctx, b, left->cols, right->cols)));
-    }
-    return NULL;
-}
-
-/* Is a sum of products, so that multiplying it out leaves only chains? */
-static bool is_linear(const gram_node *a)
-{
-    if (a->keep)
-        return false;
-    if (a->op == GRAM_OP_ADD || a->op == GRAM_OP_SUB)
-        return is_linear(a->args[0]) && is_linear(a->args[1]);
-    if (a->op == GRAM_OP_MUL)
-        return is_one_by_one(a->args[0]) && is_linear(a->args[1]);
-    return a->op == GRAM_OP_MATMUL && gram_is_pair(a);
-}
-
-/* X (A + B) = X A + X B where A and B are products over pairs: an n x n matrix is never built for the identity σ. */
-static gram_node *product_distribute(gram_ctx *ctx, const gram_node *node)
-{
-    for (int side = 0; side < 2; side++) {
-        gram_node *sum = node->args[side], *other = node->args[!side];
-        if ((sum->op != GRAM_OP_ADD && sum->op != GRAM_OP_SUB) || !is_linear(sum) || gram_is_pair(node))
-            continue;
-        gram_node *term[2];
-        for (int k = 0; k < 2; k++)
-            term[k] = build2(ctx, node, GRAM_OP_MATMUL, side ? other : sum->args[k], side ? sum->args[k] : other);
-        return build2(ctx, node, sum->op, term[0], term[1]);
-    }
-    return NULL;
-}
-
 /* --- the column that an OVER makes --------------------------------------------------------------------------------- */
 
 /* Is a column j of a matrix picked by the loop, A[i, LOOP]? Then A. */
@@ -309,7 +114,7 @@ static gram_node *pick(gram_ctx *ctx, const gram_node *like, gram_node *a, gram_
 {
     gram_node row = {.type = GRAM_INT, .rows = a->rows, .cols = gram_dim_number(1)};
     gram_node *args[] = {a, gram_node_make(ctx, like->loc, GRAM_OP_ROW, 0, NULL, &row), loop};
-    return build(ctx, like, GRAM_OP_GATHER, 3, args);
+    return gram_build(ctx, like, GRAM_OP_GATHER, 3, args);
 }
 
 /* A times column j of B is column j of A B, and distances likewise: a matrix made once, in place of one for each j. */
@@ -338,7 +143,7 @@ static gram_node *sum_picked(gram_ctx *ctx, const gram_node *node)
     if (picked(x) && picked(y)) { /* of one token alone: made for all, and picked */
         gram_node *all = build1(ctx, node, GRAM_OP_SUM, build2(ctx, node, GRAM_OP_MUL, picked(x), picked(y)));
         gram_node *args[] = {all, gram_node_number(ctx, node->loc, GRAM_INT, 0), x->args[2]};
-        return op == GRAM_OP_MATMUL ? build(ctx, node, GRAM_OP_GATHER, 3, args) : NULL;
+        return op == GRAM_OP_MATMUL ? gram_build(ctx, node, GRAM_OP_GATHER, 3, args) : NULL;
     }
     gram_node *column = picked(x) ? x : y, *rest = picked(x) ? y : x;
     gram_node *left = op == GRAM_OP_MATMUL ? gram_transposed(ctx, rest) : rest;
@@ -352,7 +157,7 @@ static gram_node *rows_picked(gram_ctx *ctx, const gram_node *node)
     if (!from || !gram_dim_is(node->rows, 1) || !gram_dim_known(node->dim))
         return NULL;
     gram_node *args[] = {from, gram_node_number(ctx, node->loc, GRAM_INT, (double)node->dim.number), a->args[2]};
-    return build(ctx, node, GRAM_OP_GATHER, 3, args);
+    return gram_build(ctx, node, GRAM_OP_GATHER, 3, args);
 }
 
 /* --- sums ---------------------------------------------------------------------------------------------------------- */
@@ -581,12 +386,12 @@ static const struct {
     {GRAM_OP_MATMUL, gram_circulant_product},
     {GRAM_OP_SOFTMAX, gram_circulant_softmax},
     {GRAM_OP_WRAP, gram_circulant_wrap},
-    {GRAM_OP_MATMUL, product_special},
-    {GRAM_OP_MATMUL, product_factor},
-    {GRAM_OP_MATMUL, product_where},
-    {GRAM_OP_MATMUL, product_of_blocks},
-    {GRAM_OP_MATMUL, product_of_stack},
-    {GRAM_OP_MATMUL, product_distribute},
+    {GRAM_OP_MATMUL, gram_product_special},
+    {GRAM_OP_MATMUL, gram_product_factor},
+    {GRAM_OP_MATMUL, gram_product_where},
+    {GRAM_OP_MATMUL, gram_product_of_blocks},
+    {GRAM_OP_MATMUL, gram_product_of_stack},
+    {GRAM_OP_MATMUL, gram_product_distribute},
     {GRAM_OP_ADD, sum_zero},
     {GRAM_OP_ADD, sum_blocks},
     {GRAM_OP_HCAT, blocks_of_zeros},
@@ -612,7 +417,7 @@ static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)
     return simpler && gram_dim_equal(simpler->each, node->each) ? simpler : node;
 }
 
-static gram_node *build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args)
+gram_node *gram_build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args)
 {
     return apply_rules(ctx, gram_node_make(ctx, like->loc, op, nargs, args, like));
 }
@@ -652,7 +457,7 @@ static gram_node *rebuilt(rebuild *r, gram_node *node)
         return r->done[node->id];
     for (int k = 0; k < node->nargs; k++)
         args[k] = rebuilt(r, node->args[k]);
-    gram_node *result = node->nargs ? build(r->ctx, node, node->op, node->nargs, args) : node;
+    gram_node *result = node->nargs ? gram_build(r->ctx, node, node->op, node->nargs, args) : node;
     if (r->users[node->id] > 1)
         mark_shared(result);
     return r->done[node->id] = result;
