@@ -1,10 +1,11 @@
 """gram and its peers on the same work, alternately, in one process: make bench.
 
-    bench.py [--rows softmax,decode] [--threads 1,2] [--seconds 2] [--json FILE] [--least]
+    bench.py [--rows softmax,decode] [--threads 1,2] [--seconds 2] [--json FILE] [--least] [--bare]
 
 Prints a Markdown table: for every target of every row the speed of gram's back end as a ratio to the fastest of those
-it is held against, and what it should reach. With --json, also a line a measurement. With --least the exit status
-tells whether all were reached. On one thread the processor's time is taken, which other programs disturb less; on more,
+it is held against, and what it should reach; the error of both is their largest difference to the formula in double
+over its largest value. With --json, also a line a measurement. With --least the exit status tells whether all were
+reached. With --bare the table has no head, and the file's lines are added: a table goes on. On one thread the processor's time is taken, which other programs disturb less; on more,
 the clock's; the best run of each counts.
 """
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 import time
 
+import exact
 import peers
 import rows as table
 
@@ -40,10 +42,16 @@ def best_times(calls, threads, seconds):
 def measure(row, threads, seconds):
     """One JSON object for each contender of the row."""
     multiply, flops = peers.matmul(threads)
-    best = best_times({**row.contenders, "matmul": multiply}, threads, seconds)
-    work = {name: flops if name == "matmul" else row.flops for name in best}
-    return {name: {"row": row.name, "who": name, "threads": threads, "ms": round(1e3 * t, 4),
-                   "gflops": round(1e-9 * work[name] / t, 2)} for name, t in best.items()}
+    best = best_times({**row.contenders, "matmul": multiply}, threads, seconds) if row.contenders else row.seconds
+    found = {}
+    for name, t in best.items():
+        work = flops if name == "matmul" else row.work(name)
+        found[name] = {"row": row.name, "who": name, "threads": threads, "ms": round(1e3 * t, 4),
+                       "gflops": round(1e-9 * work / t, 2)}
+        if row.right(name):
+            call = row.contenders[name]
+            found[name]["error"] = float(f"{exact.error(row.right(name), getattr(call, 'first', call)()):.1e}")
+    return found
 
 
 def speed(found, name):
@@ -58,13 +66,19 @@ def judge(row, found):
         yield who, rival, speed(found, who) / speed(found, rival), least
 
 
+def cell(one):
+    """Who, how fast, how exact."""
+    fast = f"{one['gflops']:.1f}" if one["gflops"] > 0 else f"{one['ms']:.0f} ms"
+    return f"{one['who']} | {fast} | {one.get('error', '')}"
+
+
 def print_row(row, found, threads):
     held = True
     for who, rival, ratio, least in judge(row, found):
         held &= ratio >= least
         mark = "yes" if ratio >= least else "**no**"
-        print(f"| {row.name} | {threads} | {who} | {found[who]['gflops']:.1f} | {rival} | {found[rival]['gflops']:.1f} "
-              f"| {ratio:.2f} | {least:.2f} | {mark} |", flush=True)
+        print(f"| {row.name} | {threads} | {cell(found[who])} | {cell(found[rival])} | {ratio:.2f} | {least:.2f} | {mark} |",
+              flush=True)
     return held
 
 
@@ -75,12 +89,14 @@ def main():
     ap.add_argument("--seconds", type=float, default=2)
     ap.add_argument("--json")
     ap.add_argument("--least", action="store_true")
+    ap.add_argument("--bare", action="store_true")
     args = ap.parse_args()
     wanted = [name for name in args.rows.split(",") if name]
-    log = open(args.json, "w") if args.json else None
+    log = open(args.json, "a" if args.bare else "w") if args.json else None
     held = True
-    print("| work | threads | gram | GFLOP/s | against | GFLOP/s | ratio | target | reached |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    if not args.bare:
+        print("| work | threads | gram | GFLOP/s | error | against | GFLOP/s | error | ratio | target | reached |")
+        print("|" + " --- |" * 11)
     for threads in map(int, args.threads.split(",")):
         for make in table.ROWS:
             if wanted and make.__name__ not in wanted:

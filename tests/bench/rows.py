@@ -1,53 +1,74 @@
 """The rows of the table: each is one piece of work with everybody who does it, and what gram has to reach.
 
-A row gives its contenders, {name: function of no arguments}; "matmul" is the rate of a matrix product, which every row
-has. Its targets are (contender, against, least): contender's speed is at least so many times that of the fastest of
-`against`. To add a row, add a function to ROWS."""
-import math
+A row gives its contenders, {name: function of no arguments that returns the result}; "matmul" is the rate of a matrix
+product, which every row has. Its targets are (contender, against, least): contender's speed is at least so many times
+that of the fastest of `against`. To add a row, add a function to ROWS."""
+import itertools
 import os
+import random
+import subprocess
 import sys
+import time
 
 import numpy as np
 
+import emitted
+import exact
 import peers
 from specs import SPECS, random_formula
 
-sys.path.insert(0, os.path.join(os.environ.get("GRAM_BUILD", "build"), "python"))
+BUILD = os.environ.get("GRAM_BUILD", "build")
+sys.path.insert(0, os.path.join(BUILD, "python"))
 import gram  # noqa: E402
 
 
 class Row:
-    """Work to be timed; flops is one number for all its contenders."""
+    """Work to be timed. flops: of one call, and exact: where to look in its result and what is right there (exact.py);
+    either may be a dict by contender. seconds: of contenders that are not called again and again, as they were measured."""
 
-    def __init__(self, name, flops, contenders, targets, bytes=0, exact=None):
+    def __init__(self, name, flops, contenders, targets, exact=None, seconds=None):
         self.name, self.flops, self.contenders, self.targets = name, flops, contenders, targets
-        self.bytes, self.exact = bytes, exact
+        self.exact, self.seconds = exact, seconds or {}
+
+    def work(self, who):
+        return self.flops[who] if isinstance(self.flops, dict) else self.flops
+
+    def right(self, who):
+        """None where the contender's result has no exact counterpart."""
+        if who not in self.contenders or who == "read":
+            return None
+        return self.exact[who] if isinstance(self.exact, dict) else self.exact
 
 
 def tokens(heads, n, d, seed):
     return np.random.default_rng(seed).standard_normal((1, heads, n, d), dtype=np.float32)
 
 
+def attention_inputs(n, m, d, heads, groups):
+    return {"Q": tokens(heads, n, d, 1), "K": tokens(groups, m, d, 2), "V": tokens(groups, m, d, 3)}
+
+
+def kernel(text, inputs, threads, jit, flags=None, **options):
+    """A call of a spec's kernel through one back end, into an array that stays."""
+    loaded = gram.load(text=text, jit=jit, threads=threads, set=options, flags=flags)
+    out = loaded(inputs)
+    return lambda: loaded(inputs, out=out)
+
+
 def kernels(text, inputs, threads, backends=("cc", "tcc"), **options):
-    """gram's contenders: a call of the kernel through each back end."""
-    calls = {}
-    for jit in backends:
-        kernel = gram.load(text=text, jit=jit, threads=threads, set=options)
-        calls[jit] = lambda kernel=kernel, out=kernel(inputs): kernel(inputs, out=out)
-    return calls
+    return {jit: kernel(text, inputs, threads, jit, **options) for jit in backends}
 
 
-def attention(name, work, threads=1, n=2048, m=None, d=64, heads=8, groups=None, share=1, against=(), least=None,
-              matmul=None, extra=None, peer=None, backends=("cc", "tcc"), text=None):
-    """Attention of n queries on m keys. share: the part of all pairs that is not masked. least and matmul: the targets
-    of each back end against the peers and the matmul rate."""
-    m, groups = m or n, groups or heads
-    inputs = {"Q": tokens(heads, n, d, 1), "K": tokens(groups, m, d, 2), "V": tokens(groups, m, d, 3), **(extra or {})}
-    calls = kernels(text or SPECS[work], inputs, threads, backends, d=d, heads=heads, groups=groups)
-    calls.update(peers.attention(peer or work, inputs, threads, against))
+def attention(name, work, threads=1, n=2048, d=64, heads=8, share=1, against=(), least=None, matmul=None, extra=None,
+              backends=("cc", "tcc")):
+    """Attention of n tokens. share: the part of all pairs that is not masked. least and matmul: the targets of each back
+    end against the peers and the matmul rate."""
+    inputs = {**attention_inputs(n, n, d, heads, heads), **(extra or {})}
+    calls = kernels(SPECS[work], inputs, threads, backends, d=d, heads=heads, groups=heads)
+    calls.update(peers.attention(work, inputs, threads, against))
     targets = [(jit, tuple(against), ratio) for jit, ratio in (least or {}).items()]
     targets += [(jit, ("matmul",), ratio) for jit, ratio in (matmul or {}).items()]
-    return Row(name, 4 * heads * n * m * d * share, calls, targets, bytes=8 * groups * m * d)
+    return Row(name, 4 * heads * n * n * d * share, calls, targets, exact.attention(work, inputs))
 
 
 FUSED = ("sdpa", "ort")
@@ -87,12 +108,16 @@ def head_sizes(threads):
 
 
 def random_formulas(threads):
+    """What is right here says the reference, of the first queries."""
     rng = np.random.default_rng(5)
-    extra = {"r": rng.standard_normal(2048, dtype=np.float32), "c": rng.standard_normal(2048, dtype=np.float32)}
+    n, few, heads, d = 2048, exact.QUERIES, 8, 64
+    terms = {"r": rng.standard_normal(n, dtype=np.float32), "c": rng.standard_normal(n, dtype=np.float32)}
     for seed in range(20):
-        text = random_formula(seed)
-        used = {k: v for k, v in extra.items() if f" {k}" in text.split("\n", 9)[-1] or True}
-        yield attention(f"random formula {seed}", None, threads, text=text, extra=used, matmul=SHARE)
+        text, inputs = random_formula(seed), {**attention_inputs(n, n, d, heads, heads), **terms}
+        first = {**inputs, "Q": inputs["Q"][:, :, :few], "c": inputs["c"][:few]}
+        right = gram.load(text=text, jit="reference", set={"d": d})(first)["O"][0, -1].astype(float)
+        yield Row(f"random formula {seed}", 4 * heads * n * n * d, kernels(text, inputs, threads),
+                  [(jit, ("matmul",), least) for jit, least in SHARE.items()], ((0, -1, slice(few)), right))
 
 
 def window(threads):
@@ -107,23 +132,48 @@ def coefficients(threads):
     inputs = {"Y": tokens(heads, n, d, 1), "V": tokens(heads, n, d, 2),
               "A": np.random.default_rng(3).standard_normal((d, d), dtype=np.float32) / d}
     calls = {**kernels(SPECS["order8"], inputs, threads), **peers.order8(inputs, threads)}
-    yield Row("eq. (3.2), order 8", 4 * heads * n * n * d, calls, [("cc", ("eager",), 1.2)])
+    yield Row("eq. (3.2), order 8", 4 * heads * n * n * d, calls, [("cc", ("eager",), 1.2)], exact.order8(inputs))
+
+
+def in_turn(calls):
+    """One call after the other, over and over."""
+    turn = itertools.cycle(calls)
+
+    def run():
+        return next(turn)()
+    run.first = calls[0]
+    return run
 
 
 def decode(threads):
-    row = attention("decode, 32 heads on 8, n = 8,192", "softmax", threads, n=1, m=8192, heads=32, groups=8,
-                    against=("sdpa",), least={"cc": 3})
-    row.contenders["read"] = peers.read(row.bytes, threads)
-    row.targets.append(("cc", ("read",), 0.8))
-    yield row
+    """One token against the keys of four layers in turn, so that they come from memory as in a model's steps."""
+    m, heads, groups, layers = 8192, 32, 8, 4
+    inputs = [{x: a + np.float32(layer) / 8 for x, a in attention_inputs(1, m, 64, heads, groups).items()}
+              for layer in range(layers)]
+    calls = {jit: in_turn([kernel(SPECS["softmax"], given, threads, jit, heads=heads, groups=groups) for given in inputs])
+             for jit in ("cc", "tcc")}
+    calls["sdpa"] = in_turn([peers.attention("softmax", given, threads, ("sdpa",))["sdpa"] for given in inputs])
+    calls["read"] = in_turn([peers.read(8 * groups * m * 64, threads) for _ in range(layers)])
+    yield Row(f"decode, {heads} heads on {groups}, n = {m:,}", 4 * heads * m * 64, calls,
+              [("cc", ("sdpa",), 3), ("cc", ("read",), 0.8)], exact.attention("softmax", inputs[0]))
 
 
 def linear(threads):
-    for n in (4096, 65536):
-        inputs = {"Q": tokens(1, n, 64, 1), "K": tokens(1, n, 64, 2), "V": tokens(1, n, 64, 3)}
-        calls = kernels(SPECS["linear"].replace('"m"', '"n"'), inputs, threads, heads=1, groups=1)
-        chunk = 64      # the least that an algorithm in chunks does: state in and out, and half a chunk of pairs
-        yield Row(f"causal linear, n = {n:,}", 2 * n * 64 * (2 * 64 + chunk), calls, [("cc", ("matmul",), 0.6)])
+    """Causal products without a softmax, alone and with a decay for each token, against what an algorithm in chunks does
+    at the least: the state in and out, and half a chunk of pairs."""
+    sizes, d, chunk = (4096, 65536), 64, 64
+    for work in ("linear", "decay"):
+        calls, flops, right = {}, {}, {}
+        for n in sizes:
+            inputs = attention_inputs(n, n, d, 1, 1)
+            if work == "decay":
+                inputs["a"] = -abs(tokens(1, n, 1, 4)) / 50
+            for jit in ("cc", "tcc"):
+                who = jit if n == sizes[-1] else f"{jit}, n = {n:,}"
+                calls[who], flops[who] = kernel(SPECS[work], inputs, threads, jit), 2 * n * d * (2 * d + chunk)
+                right[who] = exact.attention(work, inputs)
+        yield Row(f"causal {work}, n = {sizes[-1]:,}", flops, calls,
+                  [("cc", ("matmul",), 0.6), ("cc", (f"cc, n = {sizes[0]:,}",), 1 / 1.15)], right)
 
 
 def project(threads):
@@ -131,7 +181,8 @@ def project(threads):
     inputs = {"X": rng.standard_normal((1, 128, 384), dtype=np.float32), "b": rng.standard_normal(1536, dtype=np.float32),
               "W": rng.standard_normal((1536, 384), dtype=np.float32) / 20}
     calls = {**kernels(SPECS["project"], inputs, threads), **peers.project(inputs, threads)}
-    yield Row("project 128 x 384 x 1,536, bias, GELU", 2 * 128 * 384 * 1536, calls, [("cc", ("matmul",), 0.85)])
+    yield Row("project 128 x 384 x 1,536, bias, GELU", 2 * 128 * 384 * 1536, calls, [("cc", ("matmul",), 0.85)],
+              exact.project(inputs))
 
 
 def small(threads):
@@ -139,7 +190,8 @@ def small(threads):
     inputs = {x: rng.standard_normal((64, 3, 49, 32), dtype=np.float32) for x in "QKV"}
     calls = {**kernels(SPECS["softmax"], inputs, threads, d=32, heads=3, groups=3),
              **peers.attention("softmax", inputs, threads, ("sdpa",))}
-    yield Row("small, 64 x 3 heads x 49 x 32", 4 * 64 * 3 * 49 * 49 * 32, calls, [("cc", ("sdpa",), 2)])
+    yield Row("small, 64 x 3 heads x 49 x 32", 4 * 64 * 3 * 49 * 49 * 32, calls, [("cc", ("sdpa",), 2)],
+              exact.attention("softmax", inputs))
 
 
 def training(threads):
@@ -153,10 +205,79 @@ def training(threads):
         inputs = {**{x: tokens(heads, n, 64, k) for k, x in enumerate("QKV")}, **extra.get(work, {})}
         calls = {peer: peers.training(work, inputs, threads, slope)}
         for jit in ("cc", "tcc"):
-            kernel = gram.load(text=SPECS[work], jit=jit, threads=threads)
-            calls[jit] = lambda kernel=kernel: (kernel(inputs), kernel.grad(inputs, dO=slope))
+            loaded = gram.load(text=SPECS[work], jit=jit, threads=threads)
+            calls[jit] = lambda loaded=loaded: (loaded(inputs), loaded.grad(inputs, dO=slope))
         yield Row(f"{work}, forward and backward", (4 + 10) * heads * n * n * 64, calls, [("cc", (peer,), least)])
 
 
-ROWS = [softmax, wide_heads, causal, variants, head_sizes, random_formulas, window, coefficients, decode, linear, project,
-        small, training]
+def one_head(threads):
+    """One head on two threads against one."""
+    if threads != 2:
+        return
+    n, d = 8192, 64
+    inputs = attention_inputs(n, n, d, 1, 1)
+    calls = {f"cc, {t} threads": kernel(SPECS["softmax"], inputs, t, "cc", heads=1, groups=1) for t in (1, 2)}
+    yield Row("one head, n = 8,192", 4 * n * n * d, calls, [("cc, 2 threads", ("cc, 1 threads",), 1.8)],
+              exact.attention("softmax", inputs))
+
+
+def plain_program(threads):
+    """Emitted C, built and called by itself."""
+    if threads != 1:
+        return
+    n, d, heads = 2048, 64, 8
+    inputs, options = attention_inputs(n, n, d, heads, heads), dict(d=d, heads=heads, groups=heads)
+    calls = {"cc": kernel(SPECS["softmax"], inputs, 1, "cc", **options),
+             "emitted": emitted.attention(os.path.join(BUILD, "gram"), SPECS["softmax"], inputs, **options)}
+    yield Row("emitted C, softmax", 4 * heads * n * n * d, calls, [("emitted", ("cc",), 0.97)],
+              exact.attention("softmax", inputs))
+
+
+def narrow(threads):
+    """AVX2 forced. Where MKL is to be held to it too it must be told before it starts: see `make bench`."""
+    if threads != 1 or os.environ.get("GRAM_ISA") != "avx2":
+        return
+    n, d, heads = 2048, 64, 8
+    inputs, options = attention_inputs(n, n, d, heads, heads), dict(d=d, heads=heads, groups=heads)
+    calls = {"cc": kernel(SPECS["softmax"], inputs, 1, "cc", flags="-O3 -march=x86-64-v3", **options),
+             "tcc": kernel(SPECS["softmax"], inputs, 1, "tcc", **options)}
+    yield Row("softmax, AVX2", 4 * heads * n * n * d, calls, [("cc", ("matmul",), 0.75)],
+              exact.attention("softmax", inputs))
+
+
+def first_call(threads):
+    """From the spec's text to the result; FlexAttention's first call compiles too."""
+    n, d, heads = 512, 64, 8
+    inputs = attention_inputs(n, n, d, heads, heads)
+
+    def fresh():
+        start = time.perf_counter()
+        text = f"-- {random.random()}\n{SPECS['softcap']}"  # never loaded before
+        gram.load(text=text, threads=threads)(inputs)
+        return time.perf_counter() - start
+    yield Row("spec text to result, n = 512", 4 * heads * n * n * d, {}, [("tcc", ("flex",), 500)],
+              seconds={"tcc": min(fresh() for _ in range(5)), "flex": peers.first_flex(inputs, threads)})
+
+
+PEAK = """import resource, sys
+sys.path.insert(0, sys.argv[1])
+import gram, numpy
+n = 1000000
+x = [numpy.ones((1, 1, n, 64), numpy.float32) for _ in range(4)]
+kernel = gram.load(text=sys.stdin.read(), jit="cc", threads=1, set=dict(heads=1, groups=1))
+out = kernel(Q=x[0], K=x[1], V=x[2], out={"O": x[3]})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / (4 * x[0].nbytes))"""
+
+
+def million(threads):
+    """A window of 256 over a million tokens: three times its arrays against the peak of the whole process."""
+    if threads != 1:
+        return
+    result = subprocess.run([sys.executable, "-c", PEAK, os.path.join(BUILD, "python")], input=SPECS["window"], text=True,
+                            capture_output=True, check=True)
+    yield Row("window of 256, n = 1,000,000: memory", 0, {}, [("cc", ("three arrays",), 1)],
+              seconds={"cc": float(result.stdout), "three arrays": 3})
+
+
+ROWS = [softmax, wide_heads, causal, variants, head_sizes, random_formulas, window, million, coefficients, decode, linear,
+        project, small, training, one_head, plain_program, narrow, first_call]

@@ -33,10 +33,13 @@ local A = matrix("A", d, d)
 local q = Y:t() * A * Y
 for i = 2, 4 do q = q * (Y:t() * A * Y) end
 return kernel("bench", { O = V * map(tanh, q / size("n") ^ 3.5) })""",
-    "linear": attention(output="V * keep(causal, S)"),
     "alibi_learned": attention("map(function(s, i, j) return s - slope * abs(i - j) end, S)",
                                'local slope = scalar("slope", { heads = H })'),
     "rbf_learned": attention("rbf(K, Q, gamma)", 'local gamma = scalar("gamma", { heads = H })', "V * S"),
+    "linear": attention(output="V * keep(causal, S)").replace('"m"', '"n"').replace("8)", "1)"),
+    "decay": attention("map(function(s, i, j) return s * exp(c(0, j) - c(0, i)) end, S)",
+                       'local c = cumsum(tokens("a", 1, "n", { heads = H }))', "V * keep(causal, S)"
+                       ).replace('"m"', '"n"').replace("8)", "1)"),
     "project": """
 local X = tokens("X", 384, "n")
 local W, b = matrix("W", 1536, 384), vector("b", 1536)
