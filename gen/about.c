@@ -78,7 +78,7 @@ static int64_t side_parts(int64_t heads)
     return wanted > 1 ? wanted : 1;
 }
 
-/* What a step keeps between its phases: a linear one a matrix for every block of queries; one of few queries the state of
+/* What a step keeps between its phases: a linear one a matrix for every 1,024 tokens; one of few queries the state of
  * every part of its keys; one with sides their sums, for every part of the queries of one item. Where queries are few only
  * perhaps, nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
@@ -91,7 +91,7 @@ static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *
         gram_cost_add(cost, bytes * side_parts(heads_of(step->heads)), step->batched,
                       (gram_dim[]){step->lanes, step->sides[k].rows, step->each}, 3);
     if (gram_is_linear(step))
-        gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, GRAM_FEW_QUERIES), step->batched,
+        gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, 1024), step->batched,
                       (gram_dim[]){step->queries, step->each}, 2);
     else if (step->few == GRAM_FEW_ALWAYS)
         gram_cost_add(cost, parts_of(bytes * step->queries.number * width, 1024), step->batched,

@@ -139,8 +139,9 @@ static void add_phase(emitter *e, const char *name, const char *when)
 static void add_step_phases(emitter *e, const gram_step *step)
 {
     if (gram_is_linear(step)) {
-        add_phase(e, gram_format(e->ctx, "%s_blocks", step->name), "");
-        add_phase(e, gram_format(e->ctx, "%s_before", step->name), "");
+        const char *cut = gram_format(e->ctx, "%s > 1", gram_emit_linear_runs(e, step));
+        add_phase(e, gram_format(e->ctx, "%s_runs", step->name), cut);
+        add_phase(e, gram_format(e->ctx, "%s_before", step->name), cut);
     }
     const char *few = gram_format(e->ctx, "%s <= GRAM_BLOCK", dim(e, step->queries));
     const char *parts = gram_format(e->ctx, "%s > GRAM_PART", dim(e, step->lanes));

@@ -29,7 +29,11 @@ const char *gram_emit_step(gram_emitter *e, const gram_step *step);
 const char *gram_emit_epilogue(gram_emitter *e, const gram_step *step, int *tiles);
 const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int tiles,
                              int last);
-void gram_emit_linear(gram_emitter *e, const gram_step *step);
+/* The parts of a linear step's walk, likewise. */
+const char *gram_emit_linear(gram_emitter *e, const gram_step *step, const gram_lines *lines, int last);
+/* Into how many runs a linear step's walks are cut, and the room for the sums of each. */
+const char *gram_emit_linear_runs(gram_emitter *e, const gram_step *step);
+const char *gram_emit_linear_room(gram_emitter *e, const gram_step *step);
 
 /* Where every array lies, the caller's and those of the workspace, into the model (emit_place.c). */
 void gram_emit_tensors(gram_emitter *e);

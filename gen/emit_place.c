@@ -159,15 +159,13 @@ static const char *pack_size(emitter *e, int index)
     return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
 }
 
-/* The states of a step's parts, or of the threads where there is one part only; a matrix for each block of a linear one; the
- * sides' sums of each part of the queries. */
+/* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; the sides'
+ * sums of each part of the queries. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step->sums, step->nsums);
     if (gram_is_linear(step))
-        return count_of(e, step,
-                     gram_format(e->ctx, "gram_parts(%s, GRAM_BLOCK) * %s * (%s)", queries,
-                                 dim(e, step->leaves[0].inner), width));
+        return gram_emit_linear_room(e, step);
     if (step->nsides)
         return count_of(e, step,
                         gram_format(e->ctx, "gram_side_parts(%s1, %s) * %s * (%s)",

@@ -188,8 +188,6 @@ static const char *add_places(emitter *e, const gram_step *step, const char *wid
     for (int k = 1; k < step->nsums; k++)
         gram_put(&p.text, "gram_real *const sum%d = sum%d + GRAM_PADDED(%s);\n", k, k - 1,
                  dim(e, step->sums[k - 1].rows));
-    if (gram_is_linear(step))
-        gram_emit_take_keys(e, &p, step);
     gram_emit_take_tiles(e, &p, tiles, last);
     set(e, "places", p.text.data ? p.text.data : "");
     return p.room.data ? p.room.data : "0";
@@ -247,8 +245,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
     set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
     if (linear)
-        gram_emit_linear(e, step);
-    return stream && !linear ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
+        return gram_emit_linear(e, step, &lines, last);
+    return stream ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
 }
 
 /* A step that sums an array over the batch's items. */

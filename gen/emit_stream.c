@@ -265,15 +265,3 @@ const char *gram_emit_stream(emitter *e, const gram_step *step, const char *argu
            : step->few == GRAM_FEW_ALWAYS ? few
                                           : gram_format(e->ctx, "gram_most(%s, %s)", room, few);
 }
-
-void gram_emit_linear(emitter *e, const gram_step *step)
-{
-    gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
-    gram_emit_take_keys(e, &p, step);
-    set_range(e, step);
-    set(e, "linear_places", p.text.data);
-    set(e, "inner", dim(e, step->leaves[0].inner));
-    set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
-    set_loop(e, true, 1);
-    set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));
-}

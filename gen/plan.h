@@ -131,6 +131,18 @@ enum { GRAM_MOST = 64 };
 enum { GRAM_FEW_QUERIES = 64 }; /* GRAM_BLOCK of runtime/kernel.h */
 typedef enum gram_few { GRAM_FEW_NEVER, GRAM_FEW_PERHAPS, GRAM_FEW_ALWAYS } gram_few;
 
+/* A factor of a linear step's coefficients, as a formula over tiles of its own; root -1: there is none. */
+typedef struct gram_part {
+    gram_program program;
+    int root;
+} gram_part;
+
+/* g = product * exp(exponent) * (a number for each key) * (one for each query), see plan_linear.c. */
+typedef struct gram_linear {
+    bool backwards; /* the keys of a query are those after it */
+    gram_part exponent, keys, queries;
+} gram_linear;
+
 typedef struct gram_step {
     const char *name;
     const char *template; /* "map", "stream", ... */
@@ -144,6 +156,7 @@ typedef struct gram_step {
     const gram_node *keep; /* its predicate */
     gram_dim outer;        /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
     gram_few few;          /* stream: few queries are a loop of their own */
+    gram_linear *linear;   /* linear; else NULL */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nsides, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];
@@ -202,8 +215,6 @@ bool gram_writes(const gram_step *step, int buffer);
 /* Is it an output that its caller may leave out, and which nothing else needs? */
 bool gram_is_optional(const gram_plan *plan, int buffer);
 
-/* Chooses the loop of a stream whose program is made (plan_loop.c). */
-void gram_choose_loop(gram_step *step);
 bool gram_is_linear(const gram_step *step);
 /* Does the step keep something from one of its phases to the next? */
 bool gram_has_states(const gram_step *step);

@@ -1,32 +1,13 @@
 /* Which loop a stream's sums have, once its program is known:
  *
- *   linear  the coefficients are products kept where they are causal: (K'Q) summed with V is V K' times Q, so that all
- *           keys before a block of queries come in as one matrix, and the cost is linear in the tokens
+ *   linear  the coefficients are products kept where they are causal, perhaps with a decay (plan_linear.c): (K'Q) summed
+ *           with V is V K' times Q, so that all keys before a block of queries come in as one matrix, and the cost is
+ *           linear in the tokens
  *   few     the queries fit one block, which may be known only when the kernel runs: keys are read where they lie, once
  *           for all heads that share them, and cut into parts for the threads
  *
  * and else blocks of queries over keys that are packed beforehand. */
-#include <string.h>
-
-#include "plan.h"
-
-/* Is it i <= j or i < j, of a row i and a column j? */
-static bool is_causal(const gram_node *keep)
-{
-    return keep && (keep->op == GRAM_OP_ILE || keep->op == GRAM_OP_ILT) && keep->args[0]->op == GRAM_OP_ROW &&
-           keep->args[1]->op == GRAM_OP_COL;
-}
-
-/* Nothing but sums, over a product as it stands, of sizes that are known. */
-static bool sums_products(const gram_step *step)
-{
-    bool sums = !step->softmax && !step->nsides && !step->nstats && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
-                step->leaves[0].op == GRAM_OP_MATMUL && gram_dim_known(step->leaves[0].inner) &&
-                step->program.instr[step->root].kind == GRAM_I_LEAF;
-    for (int k = 0; k < step->nsums; k++)
-        sums &= gram_dim_known(step->sums[k].rows);
-    return sums;
-}
+#include "planner.h"
 
 static gram_few few(const gram_step *step)
 {
@@ -37,9 +18,10 @@ static gram_few few(const gram_step *step)
     return step->queries.number <= GRAM_FEW_QUERIES ? GRAM_FEW_ALWAYS : GRAM_FEW_NEVER;
 }
 
-void gram_choose_loop(gram_step *step)
+void gram_choose_loop(gram_planner *p, gram_step *step)
 {
-    if (is_causal(step->keep) && sums_products(step))
+    step->linear = gram_linear_of(p, step);
+    if (step->linear)
         step->template = "linear";
     else
         step->few = step->nsides ? GRAM_FEW_NEVER : few(step);
@@ -47,7 +29,7 @@ void gram_choose_loop(gram_step *step)
 
 bool gram_is_linear(const gram_step *step)
 {
-    return !strcmp(step->template, "linear");
+    return step->linear != NULL;
 }
 
 bool gram_has_states(const gram_step *step)

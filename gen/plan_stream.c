@@ -355,8 +355,8 @@ static void stream_into(gram_planner *p, gram_node **group, int sides, int n, gr
     }
     if (last && gram_is_formula(last))
         add_store(p, step, last, buffer);
+    gram_choose_loop(p, step);
     p->under_way = under_way.outer;
-    gram_choose_loop(step);
     gram_plan_add_step(p, step);
 }
 

@@ -6,7 +6,7 @@
  *   plan_step.c    steps of one kind each, but for streams
  *   plan_stream.c  sums over the tiles of a formula over pairs
  *   program.c      a formula over tiles as instructions
- *   plan_loop.c    the loop of a stream
+ *   plan_loop.c    the loop of a stream, and plan_linear.c whether it is linear in the tokens
  *   schedule.c     the order of steps and packs, and the rooms of the workspace */
 #ifndef GRAM_PLANNER_H
 #define GRAM_PLANNER_H
@@ -112,6 +112,12 @@ void gram_plan_stream(gram_planner *p, gram_node *node, int buffer);
 bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer);
 /* A stream for each column of the result of an OVER: the sums over k of a formula of k, i and the column. */
 void gram_plan_over(gram_planner *p, gram_node *node, int buffer);
+
+/* --- plan_loop.c, plan_linear.c ------------------------------------------------------------------------------------ */
+
+/* Chooses the loop of a stream whose program is made; how it is linear in the tokens, or NULL. */
+void gram_choose_loop(gram_planner *p, gram_step *step);
+gram_linear *gram_linear_of(gram_planner *p, gram_step *step);
 
 /* --- program.c ----------------------------------------------------------------------------------------------------- */
 

@@ -54,6 +54,9 @@ static bool reads(const gram_step *step, int buffer, when when)
         read |= step->sides[k].left == buffer && reads_factor(step, step->sides[k].pack, when);
     for (int k = 0; k < step->nstores; k++)
         read |= loads(&step->stores[k].program, buffer);
+    if (step->linear)
+        read |= loads(&step->linear->exponent.program, buffer) || loads(&step->linear->keys.program, buffer) ||
+                loads(&step->linear->queries.program, buffer);
     return read;
 }
 

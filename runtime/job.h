@@ -38,6 +38,11 @@ static inline int64_t gram_side_parts(int64_t items, int64_t queries) {
     return gram_most(1, gram_least(wanted, gram_parts(queries, GRAM_BLOCK)));
 }
 
+/* How many runs each of so many walks over the tokens is cut into: one where the walks alone keep all threads busy. */
+static inline int64_t gram_runs(int64_t walks, int64_t tokens, int threads) {
+    return walks % threads == 0 ? 1 : gram_parts(tokens, GRAM_PART);
+}
+
 /* Where lane stands in panels of GRAM_TILE lanes x inner numbers. */
 static inline int64_t gram_panel_lane(int64_t lane, int64_t inner) {
     return (lane - lane % GRAM_TILE) * inner + lane % GRAM_TILE;

@@ -9,6 +9,7 @@
  *   -DGRAM_INT64   float, 64-bit integers     gram_tiles_ISA_f32w
  *   -DGRAM_F64     double, 64-bit integers    gram_tiles_ISA_f64
  * with -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv. */
+#include "linear.h"
 #include "symbol.h"
 #include "whole.h"
 #include "fft.h"
@@ -90,8 +91,16 @@ const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {SYMBOL(gram_panel),
                                              SYMBOL(gram_tile_sum),
                                              SYMBOL(gram_tile_max),
                                              SYMBOL(gram_merge_softmax),
-                                             SYMBOL(gram_merge_sums), SYMBOL(gram_sums_before),
+                                             SYMBOL(gram_merge_sums),
                                              SYMBOL(gram_merge_maxima),
+                                             SYMBOL(gram_copy),
+                                             SYMBOL(gram_sum_two),
+                                             SYMBOL(gram_sum_two_based),
+                                             SYMBOL(gram_sums_raise),
+                                             SYMBOL(gram_weights),
+                                             SYMBOL(gram_weights_times),
+                                             SYMBOL(gram_weigh_lanes),
+                                             SYMBOL(gram_weigh_rows),
                                              SYMBOL(gram_tile_finish),
                                              SYMBOL(gram_tile_logsumexp),
                                              SYMBOL(gram_clear),

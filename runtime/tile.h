@@ -450,21 +450,6 @@ static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int6
     }
 }
 
-/* Each of count rows, step apart and width numbers wide, becomes the sum of those before it. */
-static inline void gram_sums_before(gram_real *to, int64_t step, int64_t count, int64_t width) {
-    for (int64_t first = 0; first < width; first += GRAM_TILE) {
-        gram_real sum[GRAM_TILE] = {0};
-        const int64_t cols = width - first < GRAM_TILE ? width - first : GRAM_TILE;
-        for (int64_t r = 0; r < count; r++) {
-            for (int64_t c = 0; c < cols; c++) {
-                const gram_real own = to[r * step + first + c];
-                to[r * step + first + c] = sum[c];
-                sum[c] += own;
-            }
-        }
-    }
-}
-
 /* to += from */
 static inline void gram_merge_sums(gram_real *to, const gram_real *from, int64_t count) {
     for (int64_t k = 0; k < count; k++) {

@@ -219,6 +219,22 @@ static void linear_causal(problem *p, int64_t b)
     }
 }
 
+/* The same with the decays sigmoid(a) of the tokens after i up to j */
+static void decay(problem *p, int64_t b)
+{
+    for (int64_t h = 0; h < 4; h++) {
+        mat S = scale(1 / (double)p->d, mul(tr(tokens(p, "K", b, h)), tokens(p, "Q", b, h))), a = tokens(p, "a", b, h);
+        for (int64_t i = 0; i < S.r; i++) {
+            double left = 1;
+            for (int64_t j = 0; j < S.c; j++) {
+                left /= j > i ? 1 + exp(-*at(a, 0, j)) : 1;
+                *at(S, i, j) *= j < i ? 0 : left;
+            }
+        }
+        store(p, "O", b, h, mul(tokens(p, "V", b, h), S));
+    }
+}
+
 /* W X + b, the entries of one of two heads */
 static mat projection(problem *p, mat X, const char *W, const char *bias, int64_t h)
 {
@@ -350,6 +366,7 @@ static const oracle oracles_practice[] = {
     {"relative", "d reach=r", "Q=b4nd K=b4md V=b4md table=.4.t", "O=b4nd", relative},
     {"rope", "d", "Q=b8nd K=b2nd V=b2nd", "O=b8nd", rope},
     {"linear_causal", "d", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", linear_causal},
+    {"decay", "d", "Q=b4nd K=b4nd V=b4nd a=b4n1", "O=b4nd", decay},
     {"minilm", "d heads=2", "X=b.nd WQ=..dd bQ=...d WK=..dd bK=...d WV=..dd bV=...d", "A=b2nn context=b.nd", minilm},
     {"onnx", ONNX, "Q=b4nd K=b2md V=b2me", "Y=b4ne", onnx_plain},
     {"onnx", ONNX "is_causal=1 softcap=2 qk_matmul_output_mode=1", "Q=b4nd K=b2md V=b2me",

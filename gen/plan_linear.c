@@ -1,0 +1,131 @@
+/* Is a stream linear in the tokens? Its coefficients must be products of keys and queries, kept where they are causal,
+ *
+ *     g_ij = (k_i' q_j) u_i w_j exp(x_ij),   x_ij = a_i + b_j,   kept where i <= j (or i >= j: the walk goes backwards)
+ *
+ * with one factor for each key, one for each query, and a decay whose exponent is a sum of such. Then all keys before a
+ * block of queries come in as one matrix, the sum of u_i exp(x_ij) v_i k_i' with the block's first query for j; what
+ * another query makes of it is exp(b_j - b_first), and that is x's own difference at any key. So x is never taken apart,
+ * and its value is as exact as the formula's. */
+#include <string.h>
+
+#include "planner.h"
+
+typedef struct factors {
+    gram_ctx *ctx;
+    const gram_node *product; /* what the step's leaf computes */
+    int products;
+    gram_node *keys, *queries, *exponent; /* NULL: none */
+} factors;
+
+static const gram_node *inside(const gram_node *a)
+{
+    while (a->op == GRAM_OP_KEEP || a->op == GRAM_OP_EXPAND)
+        a = a->args[0];
+    return a;
+}
+
+static bool is_number(const gram_node *a)
+{
+    return gram_dim_is(a->rows, 1) && gram_dim_is(a->cols, 1);
+}
+
+/* Is it a sum of what belongs to the key and what belongs to the query? */
+static bool is_sum(const gram_node *a)
+{
+    a = inside(a);
+    if (gram_dim_is(a->rows, 1) || gram_dim_is(a->cols, 1))
+        return true;
+    switch (a->op) {
+    case GRAM_OP_ADD:
+    case GRAM_OP_SUB:
+    case GRAM_OP_IADD:
+    case GRAM_OP_ISUB:
+        return is_sum(a->args[0]) && is_sum(a->args[1]);
+    case GRAM_OP_MUL:
+    case GRAM_OP_IMUL:
+        return (is_number(a->args[0]) && is_sum(a->args[1])) || (is_number(a->args[1]) && is_sum(a->args[0]));
+    case GRAM_OP_DIV:
+        return is_sum(a->args[0]) && is_number(a->args[1]);
+    case GRAM_OP_NEG:
+    case GRAM_OP_INEG:
+    case GRAM_OP_REAL:
+        return is_sum(a->args[0]);
+    default:
+        return false;
+    }
+}
+
+static gram_node *joined(factors *f, gram_op op, gram_node *a, gram_node *b)
+{
+    return a ? gram_node_binary(f->ctx, b->loc, op, a, b) : b;
+}
+
+/* Sorts the factors of a; false where one is of another kind. */
+static bool factorise(factors *f, const gram_node *a)
+{
+    a = inside(a);
+    if (a == f->product)
+        return f->products++ == 0;
+    if (gram_dim_is(a->rows, 1)) {
+        f->queries = joined(f, GRAM_OP_MUL, f->queries, (gram_node *)a);
+        return true;
+    }
+    if (gram_dim_is(a->cols, 1)) {
+        f->keys = joined(f, GRAM_OP_MUL, f->keys, (gram_node *)a);
+        return true;
+    }
+    if (a->op == GRAM_OP_EXP && is_sum(a->args[0])) {
+        f->exponent = joined(f, GRAM_OP_ADD, f->exponent, a->args[0]);
+        return true;
+    }
+    return a->op == GRAM_OP_MUL && factorise(f, a->args[0]) && factorise(f, a->args[1]);
+}
+
+/* i <= j or i < j of a row i and a column j; backwards: i >= j or i > j. */
+static bool is_causal(const gram_node *keep, bool *backwards)
+{
+    if (!keep || (keep->op != GRAM_OP_ILE && keep->op != GRAM_OP_ILT))
+        return false;
+    *backwards = keep->args[0]->op == GRAM_OP_COL;
+    return keep->args[*backwards]->op == GRAM_OP_ROW && keep->args[!*backwards]->op == GRAM_OP_COL;
+}
+
+/* Nothing but sums, over one product, of sizes that are known. */
+static bool sums_products(const gram_step *step)
+{
+    bool sums = !step->softmax && !step->nsides && !step->nstats && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
+                step->leaves[0].op == GRAM_OP_MATMUL && gram_dim_known(step->leaves[0].inner);
+    for (int k = 0; k < step->nsums; k++)
+        sums &= gram_dim_known(step->sums[k].rows);
+    return sums;
+}
+
+static const gram_node *product_of(const gram_step *step)
+{
+    for (int k = 0; k < step->program.n; k++)
+        if (step->program.instr[k].kind == GRAM_I_LEAF)
+            return step->program.instr[k].node;
+    return NULL;
+}
+
+static gram_part part(gram_planner *p, gram_step *step, gram_node *node)
+{
+    gram_part part = {.root = -1};
+    if (node)
+        part.root = gram_program_spread(p, &part.program, gram_program_add(p, step, &part.program, node));
+    return part;
+}
+
+gram_linear *gram_linear_of(gram_planner *p, gram_step *step)
+{
+    factors f = {.ctx = p->ctx, .product = product_of(step)};
+    bool backwards;
+    if (!is_causal(step->keep, &backwards) || !sums_products(step) || !factorise(&f, step->what) || f.products != 1)
+        return NULL;
+    gram_linear *linear = gram_alloc(p->ctx, sizeof *linear);
+    linear->backwards = backwards;
+    linear->exponent = part(p, step, f.exponent);
+    linear->keys = part(p, step, f.keys);
+    linear->queries = part(p, step, f.queries);
+    return linear;
+}
