@@ -77,6 +77,7 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(WRAP, "wrap")           /* r x 1 of a square A: entry k is the sum over j of A[(j + k) mod r, j]         */ \
     MOP(CONVOLVE, "convolve")   /* A (r x c) times the matrix that column B and node.index stand for, see fft.h  */ \
     MOP(LAGS, "lags")           /* c x 1: entry k is the sum over j of A[:, j + k] times B[:, j], see fft.h      */ \
+    MOP(CUMSUM_LOST, "cumsum_lost") /* what rounding takes from CUMSUM's entries                              */ \
     MOP(INVERSE, "inverse")     /* of a square A of number size                                               */ \
     MOP(EXPM, "expm")           /* the matrix exponential, likewise                                           */ \
     MOP(IDENTITY, "identity")   /* r x r                                                                      */ \

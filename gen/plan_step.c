@@ -106,7 +106,8 @@ static bool takes_all(const gram_node *node)
 
 bool gram_is_whole(const gram_node *node)
 {
-    return node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM || node->op == GRAM_OP_CUMSUM || takes_all(node);
+    return node->op == GRAM_OP_INVERSE || node->op == GRAM_OP_EXPM || node->op == GRAM_OP_CUMSUM ||
+           node->op == GRAM_OP_CUMSUM_LOST || takes_all(node);
 }
 
 /* A step for what is done to a whole matrix at once. */

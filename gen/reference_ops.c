@@ -337,6 +337,12 @@ static void cumsum(gram_work *work)
                 (j > 0 ? gram_column(&work->out, j - 1)[i] : 0) + (gram_kept(a, i, j) ? gram_entry(a, i, j) : 0);
 }
 
+/* In double a running sum is what it is. */
+static void cumsum_lost(gram_work *work)
+{
+    (void)work;
+}
+
 /* Small square matrices, n x n, column by column. */
 
 static void load_square(const gram_operand *a, double *to)
@@ -478,6 +484,7 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_CUMSUM] = {.compute = cumsum, .keeps = true},
     [GRAM_OP_CIRCULANT] = {.compute = circulant, .keeps = true},
     [GRAM_OP_WRAP] = {.compute = wrap, .keeps = true},
+    [GRAM_OP_CUMSUM_LOST] = {.compute = cumsum_lost, .keeps = true},
     [GRAM_OP_INVERSE] = {.compute = inverse, .keeps = true, .scratch = 2},
     [GRAM_OP_EXPM] = {.compute = expm, .keeps = true, .scratch = 3},
     [GRAM_OP_IDENTITY] = {.compute = identity},

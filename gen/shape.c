@@ -463,6 +463,7 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_WRAP] = wrap,
     [GRAM_OP_CONVOLVE] = same,
     [GRAM_OP_LAGS] = lags,
+    [GRAM_OP_CUMSUM_LOST] = same,
     [GRAM_OP_INVERSE] = square,
     [GRAM_OP_EXPM] = square,
     [GRAM_OP_IDENTITY] = identity,

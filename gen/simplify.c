@@ -99,6 +99,34 @@ static gram_node *transpose(gram_ctx *ctx, const gram_node *node)
     }
 }
 
+/* What rounding takes from a running sum, read as a reads the sum; NULL: a is something else. */
+static gram_node *lost_in(gram_ctx *ctx, const gram_node *a)
+{
+    if (a->op == GRAM_OP_CUMSUM)
+        return gram_node_unary(ctx, a->loc, GRAM_OP_CUMSUM_LOST, a->args[0]);
+    bool reads = a->op == GRAM_OP_GATHER || a->op == GRAM_OP_EXPAND || a->op == GRAM_OP_TRANSPOSE;
+    gram_node *lost = reads ? lost_in(ctx, a->args[0]) : NULL;
+    if (!lost)
+        return NULL;
+    gram_node **args = gram_alloc(ctx, (size_t)a->nargs * sizeof *args);
+    memcpy(args, a->args, (size_t)a->nargs * sizeof *args);
+    args[0] = lost;
+    return gram_node_make(ctx, a->loc, a->op, a->nargs, args, a);
+}
+
+/* c_j - c_i of running sums is c_j + (-c_i) and what rounding took from both, so that it is as exact as the sum of what
+ * lies between, however long the sums are. (It is no difference any more, so it is not changed again.) */
+static gram_node *difference_of_sums(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = lost_in(ctx, node->args[0]), *b = lost_in(ctx, node->args[1]);
+    if (!a || !b)
+        return NULL;
+    gram_node *minus = gram_node_unary(ctx, node->loc, GRAM_OP_NEG, node->args[1]);
+    return gram_node_binary(ctx, node->loc, GRAM_OP_ADD,
+                            gram_node_binary(ctx, node->loc, GRAM_OP_ADD, node->args[0], minus),
+                            gram_node_binary(ctx, node->loc, GRAM_OP_SUB, a, b));
+}
+
 /* --- the column that an OVER makes --------------------------------------------------------------------------------- */
 
 /* Is a column j of a matrix picked by the loop, A[i, LOOP]? Then A. */
@@ -392,6 +420,7 @@ static const struct {
     {GRAM_OP_MATMUL, gram_product_of_blocks},
     {GRAM_OP_MATMUL, gram_product_of_stack},
     {GRAM_OP_MATMUL, gram_product_distribute},
+    {GRAM_OP_SUB, difference_of_sums},
     {GRAM_OP_ADD, sum_zero},
     {GRAM_OP_ADD, sum_blocks},
     {GRAM_OP_HCAT, blocks_of_zeros},

@@ -129,16 +129,17 @@ static inline void gram_whole_expm(gram_real *to, int64_t to_row, int64_t to_col
     gram_whole_write(to, to_row, to_col, sum, n);
 }
 
-/* to's column j is the sum of from's columns 0 to j; scratch: rows doubles. */
+/* to's column j is the sum of from's columns 0 to j, or what rounding takes from it; scratch: rows doubles. */
 static inline void gram_whole_cumsum(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
-                                     int64_t col, int64_t rows, int64_t cols, double *scratch) {
+                                     int64_t col, int64_t rows, int64_t cols, int lost, double *scratch) {
     for (int64_t i = 0; i < rows; i++) {
         scratch[i] = 0;
     }
     for (int64_t j = 0; j < cols; j++) {
         for (int64_t i = 0; i < rows; i++) {
             scratch[i] += (double)from[i * row + j * col];
-            to[i * to_row + j * to_col] = (gram_real)scratch[i];
+            const gram_real sum = (gram_real)scratch[i], rest = (gram_real)(scratch[i] - (double)sum);
+            to[i * to_row + j * to_col] = lost ? (rest == rest ? rest : 0) : sum;
         }
     }
 }
