@@ -24,11 +24,10 @@ const char *gram_emit_about(gram_ctx *ctx, const gram_spec *spec, const gram_pla
 /* Adds the step's functions to the bodies; the room of scratch, in numbers, that a thread of it needs. */
 const char *gram_emit_step(gram_emitter *e, const gram_step *step);
 /* A stream's functions but the one over blocks, into the model: first the epilogue, which tells the arguments of its
- * call and how many tiles it needs; then the rest, where room is what the loop over blocks needs of scratch, tiles how
- * many tiles a loop has and last how many the epilogue. The room of all. */
+ * call and how many tiles it needs; then the rest, where room is what the loop over blocks needs of scratch and last
+ * how many tiles the epilogue. The room of all. */
 const char *gram_emit_epilogue(gram_emitter *e, const gram_step *step, int *tiles);
-const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int tiles,
-                             int last);
+const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int last);
 /* The parts of a linear step's walk, likewise. */
 const char *gram_emit_linear(gram_emitter *e, const gram_step *step, const gram_lines *lines, int last);
 /* Into how many runs a linear step's walks are cut, and the room for the sums of each. */
@@ -52,6 +51,8 @@ void gram_emit_take(gram_emitter *e, gram_places *p, const char *name, const cha
 void gram_emit_take_keys(gram_emitter *e, gram_places *p, const gram_step *step);
 /* Tiles t0, t1, ...; `last`, how many the epilogue needs from `tiles` on, which are the same. */
 void gram_emit_take_tiles(gram_emitter *e, gram_places *p, int tiles, int last);
+/* The same of those that a group's heads do not have a tile each of. */
+void gram_emit_take_shared_tiles(gram_emitter *e, gram_places *p, const gram_lines *lines, int last);
 /* A stream's sums side by side, padded; and what the state of a part of the keys takes for each head. */
 const char *gram_emit_width(gram_emitter *e, const gram_sum *sums, int n);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);

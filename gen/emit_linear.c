@@ -104,6 +104,7 @@ const char *gram_emit_linear(emitter *e, const gram_step *step, const gram_lines
     gram_emit_lines(e, lines);
     gram_template_set_flag(e->L, "few", 1);
     gram_template_set_flag(e->L, "range", 0);
+    gram_template_set_number(e->L, "group", 1);
     gram_template_set_flag(e->L, "backwards", step->linear->backwards);
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "inner", dim(e, step->leaves[0].inner));

@@ -161,19 +161,33 @@ void gram_emit_take_keys(emitter *e, gram_places *p, const gram_step *step)
                            gram_format(e->ctx, "GRAM_TILE * GRAM_PADDED(%s)", dim(e, step->sums[k].rows)));
 }
 
-void gram_emit_take_tiles(emitter *e, gram_places *p, int tiles, int last)
+static void take_tiles(emitter *e, gram_places *p, int tiles, const bool *without, int last)
 {
     const char *at = p->at, *size = e->plan->wide ? "2 * GRAM_BLOCK * GRAM_TILE" : "GRAM_BLOCK * GRAM_TILE";
+    int taken = 0;
     if (last) {
         gram_put(&p->text, "gram_real *const tiles = %s;\n", at);
         at = "tiles";
     }
     for (int k = 0; k < tiles; k++) {
+        if (without && without[k])
+            continue;
         gram_put(&p->text, "gram_real *const t%d = %s;\n", k, at);
         at = gram_format(e->ctx, "t%d + %s", k, size);
+        taken++;
     }
-    if (tiles || last)
-        gram_put(&p->room, "%s%s", p->room.data ? " + " : "", gram_emit_times(e, tiles > last ? tiles : last, size));
+    if (taken || last)
+        gram_put(&p->room, "%s%s", p->room.data ? " + " : "", gram_emit_times(e, taken > last ? taken : last, size));
+}
+
+void gram_emit_take_tiles(emitter *e, gram_places *p, int tiles, int last)
+{
+    take_tiles(e, p, tiles, NULL, last);
+}
+
+void gram_emit_take_shared_tiles(emitter *e, gram_places *p, const gram_lines *lines, int last)
+{
+    take_tiles(e, p, lines->tiles, lines->of_group, last);
 }
 
 /* Where a thread's blocks, accumulators and tiles lie in its scratch; the room they take. */
@@ -246,7 +260,7 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
     if (linear)
         return gram_emit_linear(e, step, &lines, last);
-    return stream ? gram_emit_stream(e, step, arguments, room, lines.tiles, last) : room;
+    return stream ? gram_emit_stream(e, step, arguments, room, last) : room;
 }
 
 /* A step that sums an array over the batch's items. */

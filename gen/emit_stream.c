@@ -152,11 +152,16 @@ static int sharing(emitter *e, const gram_step *step)
     return group > 1 ? group : 1;
 }
 
-/* The sums of a head's part, and what else it has a number of for each query, by their names, from `base` on. */
-static const char *state_places(emitter *e, const gram_step *step, const char *base, const char *where)
+/* The sums of a head's part, and what else it has a number of for each query, by their names. A group's heads have theirs
+ * one below the other, all sums first. */
+static const char *state_places(emitter *e, const gram_step *step, int group, const char *where)
 {
     gram_text text = {.ctx = e->ctx};
-    const char *at = base;
+    const char *head = "(head - first) * queries", *at = "states", *all = "queries";
+    if (group > 1) {
+        all = "rows";
+        at = gram_format(e->ctx, "states + %s * width", head);
+    }
     for (int k = 0; k < step->nsums; k++) {
         if (mentions(where, gram_format(e->ctx, "sum%d", k)))
             gram_put(&text, "gram_real *const sum%d = %s;\n", k, at);
@@ -165,20 +170,26 @@ static const char *state_places(emitter *e, const gram_step *step, const char *b
     int columns = step->softmax ? 2 : step->nstats;
     for (int k = 0; k < columns; k++) {
         const char *name = step->softmax ? (k ? "sum" : "max") : gram_format(e->ctx, "stat%d", k);
-        const char *before = step->nsums ? " + queries * width" : "";
-        const char *columns_before =
-            k ? gram_format(e->ctx, " + %squeries", k > 1 ? gram_format(e->ctx, "%d * ", k) : "") : "";
-        if (mentions(where, name))
-            gram_put(&text, "gram_real *const %s = %s%s%s;\n", name, base, before, columns_before);
+        if (!mentions(where, name))
+            continue;
+        gram_put(&text, "gram_real *const %s = states", name);
+        if (step->nsums)
+            gram_put(&text, " + %s * width", all);
+        if (k == 1)
+            gram_put(&text, " + %s", all);
+        else if (k)
+            gram_put(&text, " + %d * %s", k, all);
+        gram_put(&text, "%s%s;\n", group > 1 ? " + " : "", group > 1 ? head : "");
     }
     return text.data ? text.data : "";
 }
 
-/* Where a thread's blocks, panels, rows and tiles lie in its scratch; the room they take. */
-static const char *few_places(emitter *e, const gram_step *step, int group, int tiles, int last)
+/* Where a thread's blocks, panels, rows and tiles lie in its scratch; the room they take. A head's block and tiles are
+ * parts of its group's. */
+static const char *few_places(emitter *e, const gram_step *step, int group, const gram_lines *lines, int last)
 {
     gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
-    gram_text blocks = {.ctx = e->ctx};
+    gram_text blocks = {.ctx = e->ctx}, tiles = {.ctx = e->ctx};
     for (int k = 0; k < step->nleaves; k++) {
         const char *inner = dim(e, step->leaves[k].inner);
         gram_emit_take(e, &p, gram_format(e->ctx, "block%s%d", group > 1 ? "s" : "", k),
@@ -186,9 +197,16 @@ static const char *few_places(emitter *e, const gram_step *step, int group, int 
         gram_put(&blocks, "gram_real *const block%d = blocks%d + (head - first) * queries * %s;\n", k, k, inner);
     }
     gram_emit_take_keys(e, &p, step);
-    gram_emit_take_tiles(e, &p, tiles, last);
+    for (int k = 0; k < lines->tiles && group > 1; k++) {
+        if (!lines->of_group[k])
+            continue;
+        gram_emit_take(e, &p, gram_format(e->ctx, "all%d", k), gram_format(e->ctx, "%d * GRAM_BLOCK * GRAM_TILE", group));
+        gram_put(&tiles, "gram_real *const t%d = all%d + (head - first) * queries * GRAM_TILE;\n", k, k);
+    }
+    gram_emit_take_shared_tiles(e, &p, lines, last);
     set(e, "few_places", p.text.data);
     set(e, "blocks", blocks.data ? blocks.data : "");
+    set(e, "group_tiles", tiles.data ? tiles.data : "");
     return p.room.data;
 }
 
@@ -209,28 +227,26 @@ static void set_loop(emitter *e, bool few, int group)
 }
 
 /* The functions for few queries; the room of scratch they need. */
-static const char *add_few(emitter *e, const gram_step *step, const char *range, const char *arguments, int tiles,
-                           int last)
+static const char *add_few(emitter *e, const gram_step *step, const char *range, const char *arguments, int last)
 {
     int heads = step->heads > 1 ? step->heads : 1, group = mentions(range, "head") ? 1 : sharing(e, step);
-    const char *base = group > 1 ? "states + (head - first) * size" : "states";
     gram_template_set_flag(e->L, "many", step->few == GRAM_FEW_PERHAPS);
-    gram_lines lines = gram_print_few(e->ctx, e->plan, step, e->tcc);
+    gram_lines lines = gram_print_few(e->ctx, e->plan, step, group > 1, e->tcc);
     gram_emit_lines(e, &lines);
+    set(e, "leaf_lines", lines.leaves.data ? lines.leaves.data : "");
     set_loop(e, true, group);
     const char *start = render(e, gram_template_start, "start.c.in"),
                *body = render(e, gram_template_tile, "tile.c.in");
     set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
-    const char *room = few_places(e, step, group, tiles, last);
+    const char *room = few_places(e, step, group, &lines, last);
     const char *all = gram_format(e->ctx, "%s%s%s", start, body, arguments);
     gram_template_set_number(e->L, "groups", heads / group);
     set(e, "group_items", gram_emit_items(e, heads / group, step->batched, step->each));
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
-    set(e, "state_size", gram_emit_state_size(e, step, "queries", "width"));
-    set(e, "state", state_places(e, step, base, group > 1 ? body : all));
-    set(e, "state_start", state_places(e, step, base, start));
-    set(e, "state_end", state_places(e, step, base, arguments));
-    set(e, "state_merged", state_places(e, step, "states", arguments));
+    set(e, "state_size", gram_emit_state_size(e, step, group > 1 ? "rows" : "queries", "width"));
+    set(e, "state", state_places(e, step, group, group > 1 ? body : all));
+    set(e, "state_start", state_places(e, step, group, start));
+    set(e, "state_end", state_places(e, step, group, arguments));
     set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));
     set(e, "few_functions", render(e, gram_template_decode, "decode.c.in"));
     return room;
@@ -248,15 +264,14 @@ static const char *why(emitter *e, const gram_step *step)
     return gram_format(e->ctx, " * The coefficients (%s) are made a tile at a time and not kept.", shape);
 }
 
-const char *gram_emit_stream(emitter *e, const gram_step *step, const char *arguments, const char *room, int tiles,
-                             int last)
+const char *gram_emit_stream(emitter *e, const gram_step *step, const char *arguments, const char *room, int last)
 {
     const char *range = set_range(e, step), *few = "0";
     set(e, "why", why(e, step));
     set(e, "few_functions", "");
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
     if (step->few != GRAM_FEW_NEVER)
-        few = add_few(e, step, range, arguments, tiles, last);
+        few = add_few(e, step, range, arguments, last);
     gram_emit_lines(e, &lines);
     set_loop(e, false, 1);
     set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));

@@ -21,7 +21,7 @@ typedef struct printer {
     const gram_plan *plan;
     const gram_step *step;
     const gram_program *program;
-    bool tcc, few;
+    bool tcc, few, group;
     int root, mask;
     bool *is_root;  /* a tile that is used when the program is done, other than the mask */
     bool *for_root; /* a root needs it */
@@ -274,16 +274,18 @@ static void put_leaf(printer *p, gram_text *out, int k)
     const int index = p->program->instr[k].index;
     const gram_leaf *leaf = &p->step->leaves[index];
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
+    const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : array_name(p, k);
+    const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
     bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
     if (!turned)
         gram_put(out,
-                 "if (in_place%d) {\n    gram_tile_dots(%s, GRAM_TILE, block%d, %s, keys%d, job->%s.row, queries, %s, "
+                 "if (in_place%d) {\n    gram_tile_dots(%s, GRAM_TILE, %s%d, %s, keys%d, job->%s.row, %s, %s, "
                  "lanes);\n} else {\n    ",
-                 index, array_name(p, k), index, inner, index, p->plan->buffers[leaf->left].name, inner);
+                 index, tile, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out, "%s(%s, GRAM_TILE, block%d, %s, panel%d, GRAM_TILE, queries, %s, GRAM_PADDED(lanes), 0);\n",
-                     calls[c].call, array_name(p, k), index, inner, index, inner);
+            gram_put(out, "%s(%s, GRAM_TILE, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n",
+                     calls[c].call, tile, blocks, index, inner, index, rows, inner);
     if (!turned)
         gram_put(out, "}\n");
 }
@@ -365,7 +367,7 @@ static void put_call(printer *p, gram_text *out, int k)
     else if (instr->kind == GRAM_I_LOAD)
         put_load(p, out, k);
     else if (instr->kind == GRAM_I_LEAF)
-        put_leaf(p, out, k);
+        put_leaf(p, p->group ? &p->lines.leaves : out, k);
     else if (instr->kind == GRAM_I_GATHER)
         put_gather(p, out, k);
     else if (instr->kind == GRAM_I_SCATTER)
@@ -611,7 +613,7 @@ static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step
     p.is_root = gram_alloc(ctx, n * sizeof *p.is_root);
     p.level = gram_alloc(ctx, n * sizeof *p.level);
     p.tile = gram_alloc(ctx, n * sizeof *p.tile);
-    p.lines.item = p.lines.block = p.lines.tile = p.lines.mask = (gram_text){.ctx = ctx};
+    p.lines.item = p.lines.block = p.lines.tile = p.lines.mask = p.lines.leaves = (gram_text){.ctx = ctx};
     p.lines.sum = -1;
     set_root(&p, root);
     for (int k = 0; program == &step->program && k < step->nsums; k++)
@@ -665,11 +667,18 @@ gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_s
     return print(start(ctx, plan, step, program, root, mask, tcc));
 }
 
-gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool tcc)
+gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool group, bool tcc)
 {
     printer p = start(ctx, plan, step, &step->program, step->root, step->mask, tcc);
     p.few = true;
-    return print(p);
+    p.group = group;
+    gram_lines lines = print(p);
+    if (group)
+        lines.of_group = gram_alloc(ctx, (size_t)(lines.tiles + 1) * sizeof *lines.of_group);
+    for (int k = 0; k < step->program.n && group; k++)
+        if (p.tile[k] >= 0 && (p.is_root[k] || step->program.instr[k].kind == GRAM_I_LEAF))
+            lines.of_group[p.tile[k]] = true;
+    return lines;
 }
 
 /* --- predicates over ranges ---------------------------------------------------------------------------------------- */

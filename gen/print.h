@@ -10,6 +10,8 @@ typedef struct gram_lines {
     gram_text block;  /* per block: one number per query */
     gram_text tile;   /* per tile: one number per lane, then the pairs */
     gram_text mask;   /* per tile that needs it: what only the mask needs, then the mask itself */
+    gram_text leaves; /* per tile: the products of a group of heads, into tiles all0 .. with their rows one below the other */
+    bool *of_group;   /* by tile: the group's heads have a tile each, part of such a one; NULL: there is no group */
     int tiles;        /* how many tile buffers, t0 .. */
     const char *root; /* the tile buffer that holds the root, or NULL: it is accumulator `sum` as it stands */
     int sum;
@@ -20,8 +22,9 @@ typedef struct gram_lines {
 /* program with these roots (mask -1: none), as a part of step. tcc: calls of tile primitives, else fused loops. */
 gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
                               int root, int mask, bool tcc);
-/* The step's own program in its loop of few queries, where a product's left factor may be read in place. */
-gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool tcc);
+/* The step's own program in its loop of few queries, where a product's left factor may be read in place; for a group of
+ * heads, whose products are made at once. */
+gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool group, bool tcc);
 
 /* A size in generated code: "64", "job->n + 4". */
 const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim);
