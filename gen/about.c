@@ -218,6 +218,14 @@ static void put_wrapped(gram_text *out, const char *label, const char *text)
     gram_put(out, "\n");
 }
 
+static const char *linear_reason(gram_ctx *ctx, const gram_step *step)
+{
+    return gram_format(ctx, "not built: a causal product%s, so all keys %s a block are one %lld x %lld matrix%s",
+                       step->linear->exponent.root >= 0 ? " with a decay" : "",
+                       step->linear->backwards ? "after" : "before", (long long)step->leaves[0].inner.number,
+                       (long long)step->sums[0].rows.number, step->nstats ? " and their sum" : "");
+}
+
 static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, gram_text *out)
 {
     bool stream = !strcmp(step->template, "stream"), linear = gram_is_linear(step);
@@ -233,7 +241,7 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));
     put_wrapped(out, "",
                 stream   ? "not built: made tile by tile, and summed down its columns"
-                : linear ? "not built: a causal product, so all keys before a block are one matrix"
+                : linear ? linear_reason(ctx, step)
                 : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
                                                : "built: a nonlinear function of pairs inside another needs all of it");
     if (stream && step->keep)

@@ -30,6 +30,8 @@ const char *gram_emit_epilogue(gram_emitter *e, const gram_step *step, int *tile
 const char *gram_emit_stream(gram_emitter *e, const gram_step *step, const char *arguments, const char *room, int last);
 /* The parts of a linear step's walk, likewise. */
 const char *gram_emit_linear(gram_emitter *e, const gram_step *step, const gram_lines *lines, int last);
+/* The numbers of a row of a linear step's sums. */
+const char *gram_emit_linear_width(gram_emitter *e, const gram_step *step);
 /* Into how many runs a linear step's walks are cut, and the room for the sums of each. */
 const char *gram_emit_linear_runs(gram_emitter *e, const gram_step *step);
 const char *gram_emit_linear_room(gram_emitter *e, const gram_step *step);

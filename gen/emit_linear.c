@@ -19,6 +19,12 @@ static void set(emitter *e, const char *key, const char *value)
     gram_template_set(e->L, key, value);
 }
 
+const char *gram_emit_linear_width(emitter *e, const gram_step *step)
+{
+    const char *sums = gram_emit_width(e, step->sums, step->nsums);
+    return step->nstats ? gram_format(e->ctx, "%s + GRAM_PAD", sums) : sums; /* a column for the coefficients' sum */
+}
+
 const char *gram_emit_linear_runs(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
@@ -32,7 +38,7 @@ const char *gram_emit_linear_room(emitter *e, const gram_step *step)
     const char *runs = gram_emit_linear_runs(e, step);
     return gram_format(e->ctx, "%s > 1 ? %s%s * (%s * (%s) + GRAM_PAD) : 0", runs,
                        gram_emit_items(e, step->heads, step->batched, step->each), runs, dim(e, step->leaves[0].inner),
-                       gram_emit_width(e, step->sums, step->nsums));
+                       gram_emit_linear_width(e, step));
 }
 
 /* A part's formula as a function; how many tiles it needs. */
@@ -78,7 +84,7 @@ static int add_parts(emitter *e, const gram_step *step)
 static const char *add_places(emitter *e, const gram_step *step, int tiles, int last)
 {
     gram_places p = {{.ctx = e->ctx}, {.ctx = e->ctx}, "scratch"};
-    const char *inner = dim(e, step->leaves[0].inner), *width = gram_emit_width(e, step->sums, step->nsums);
+    const char *inner = dim(e, step->leaves[0].inner), *width = gram_emit_linear_width(e, step);
     const char *sums = gram_format(e->ctx, "%s * (%s) + GRAM_PAD", inner, width);
     gram_emit_take(e, &p, "own", sums);
     gram_emit_take(e, &p, "passed", sums);

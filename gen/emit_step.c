@@ -226,7 +226,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
 {
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
     const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
-    const char *width = gram_emit_width(e, step->sums, step->nsums);
+    const char *width =
+        gram_is_linear(step) ? gram_emit_linear_width(e, step) : gram_emit_width(e, step->sums, step->nsums);
     add_sums(e, step, &lines);
     add_stats(e, step, &lines);
     add_sides(e, step, &lines);

@@ -79,6 +79,24 @@ static inline void gram_weigh_lanes(gram_real *panel, const gram_real *weight, i
     }
 }
 
+/* to[k * step] += the sum of row k of a panel, for inner rows; lanes beyond the last key are 0. */
+static inline void gram_panel_sums(gram_real *to, int64_t step, const gram_real *panel, int64_t inner) {
+    for (int64_t k = 0; k < inner; k++) {
+        gram_vreal sum = gram_v_load(panel + k * GRAM_TILE);
+        for (int64_t l = GRAM_LANES; l < GRAM_TILE; l += GRAM_LANES) {
+            sum = sum + gram_v_load(panel + k * GRAM_TILE + l);
+        }
+        to[k * step] += gram_v_sum(sum);
+    }
+}
+
+/* to[r] = from[r * step] */
+static inline void gram_column(gram_real *to, const gram_real *from, int64_t step, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
+        to[r] = from[r * step];
+    }
+}
+
 /* Every row, width numbers wide, times its weight. */
 static inline void gram_weigh_rows(gram_real *to, int64_t width, const gram_real *weight, int64_t rows) {
     for (int64_t r = 0; r < rows; r++) {

@@ -219,7 +219,31 @@ static void linear_causal(problem *p, int64_t b)
     }
 }
 
-/* The same with the decays sigmoid(a) of the tokens after i up to j */
+static mat elu_and_one(mat X)
+{
+    for (int64_t i = 0; i < X.r; i++)
+        for (int64_t j = 0; j < X.c; j++)
+            *at(X, i, j) = *at(X, i, j) > 0 ? *at(X, i, j) + 1 : exp(*at(X, i, j));
+    return X;
+}
+
+/* sum_i v_i phi(k_i)'phi(q_j) / sum_i phi(k_i)'phi(q_j) over i <= j */
+static void linear_attention(problem *p, int64_t b)
+{
+    for (int64_t h = 0; h < 4; h++) {
+        mat S = mul(tr(elu_and_one(tokens(p, "K", b, h))), elu_and_one(tokens(p, "Q", b, h)));
+        for (int64_t j = 0; j < S.c; j++) {
+            double sum = 0;
+            for (int64_t i = 0; i < S.r; i++)
+                sum += i <= j ? *at(S, i, j) : 0;
+            for (int64_t i = 0; i < S.r; i++)
+                *at(S, i, j) *= i <= j ? 1 / sum : 0;
+        }
+        store(p, "O", b, h, mul(tokens(p, "V", b, h), S));
+    }
+}
+
+/* V keep(K'Q / d, i <= j) with the decays sigmoid(a) of the tokens after i up to j */
 static void decay(problem *p, int64_t b)
 {
     for (int64_t h = 0; h < 4; h++) {
@@ -366,6 +390,7 @@ static const oracle oracles_practice[] = {
     {"relative", "d reach=r", "Q=b4nd K=b4md V=b4md table=.4.t", "O=b4nd", relative},
     {"rope", "d", "Q=b8nd K=b2nd V=b2nd", "O=b8nd", rope},
     {"linear_causal", "d", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", linear_causal},
+    {"linear_attention", "d", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", linear_attention},
     {"decay", "d", "Q=b4nd K=b4nd V=b4nd a=b4n1", "O=b4nd", decay},
     {"minilm", "d heads=2", "X=b.nd WQ=..dd bQ=...d WK=..dd bK=...d WV=..dd bV=...d", "A=b2nn context=b.nd", minilm},
     {"onnx", ONNX, "Q=b4nd K=b2md V=b2me", "Y=b4ne", onnx_plain},
