@@ -184,8 +184,12 @@ BENCH = --threads 1,2
 BENCH_PY = . $(PEERS)/env.sh && GRAM_BUILD=$B python tests/bench/bench.py --json $B/bench.json
 bench: all python
 	@sh tests/bench/setup.sh $(PEERS)
-	@$(BENCH_PY) $(BENCH)
-	@GRAM_ISA=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 && export GRAM_ISA MKL_ENABLE_INSTRUCTIONS && $(BENCH_PY) --rows narrow --bare
+	@{ $(BENCH_PY) $(BENCH) && GRAM_ISA=avx2 && MKL_ENABLE_INSTRUCTIONS=AVX2 && \
+		export GRAM_ISA MKL_ENABLE_INSTRUCTIONS && $(BENCH_PY) --rows narrow --bare; } | tee $B/bench.md
+
+# The table that it printed, into README.md.
+numbers:
+	@$(PYTHON) tests/bench/readme.py $B/bench.md README.md
 
 # ---- the rest ----
 LUA_VERSION = 5.4
@@ -227,4 +231,4 @@ format:
 tidy:
 	@printf '%s\n' $(COMMAND) $(LIBRARY) | xargs -P "$$(nproc)" -I FILE clang-tidy --quiet FILE -- $(CFLAGS)
 
-.PHONY: lua python shared install-lua all check test test-all demo train bench install deps clean format tidy
+.PHONY: lua python shared install-lua all check test test-all demo train bench numbers install deps clean format tidy

@@ -120,7 +120,7 @@ def order8(inputs, threads):
         chain = [y]
         for _ in range(4):
             chain += [A, y.T, y]
-        return torch.tanh(torch.linalg.multi_dot(chain[:-1]) / n**3.5) @ V[0, h]
+        return torch.tanh(torch.linalg.multi_dot(chain[:-1]) / n**3.5).T @ V[0, h]
     return {"eager": lambda: torch.stack([head(h) for h in range(heads)])[None]}
 
 
