@@ -42,12 +42,14 @@ def best_times(calls, threads, seconds):
 def measure(row, threads, seconds):
     """One JSON object for each contender of the row."""
     multiply, flops = peers.matmul(threads)
-    best = best_times({**row.contenders, "matmul": multiply}, threads, seconds) if row.contenders else row.seconds
+    best = best_times({**row.contenders, "matmul": multiply}, threads, seconds) if row.contenders else row.once
     found = {}
     for name, t in best.items():
         work = flops if name == "matmul" else row.work(name)
         found[name] = {"row": row.name, "who": name, "threads": threads, "ms": round(1e3 * t, 4),
                        "gflops": round(1e-9 * work / t, 2)}
+        if row.once:
+            found[name]["unit"] = row.unit
         if row.right(name):
             call = row.contenders[name]
             found[name]["error"] = float(f"{exact.error(row.right(name), getattr(call, 'first', call)()):.1e}")
@@ -68,7 +70,7 @@ def judge(row, found):
 
 def cell(one):
     """Who, how fast, how exact."""
-    fast = f"{one['gflops']:.1f}" if one["gflops"] > 0 else f"{one['ms']:.0f} ms"
+    fast = f"{one['ms'] / 1e3:.3g} {one['unit']}" if "unit" in one else f"{one['gflops']:.1f}"
     return f"{one['who']} | {fast} | {one.get('error', '')}"
 
 
