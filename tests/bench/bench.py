@@ -5,8 +5,10 @@
 Prints a Markdown table: for every target of every row the speed of gram's back end as a ratio to the fastest of those
 it is held against, and what it should reach; the error of both is their largest difference to the formula in double
 over its largest value. With --json, also a line a measurement. With --least the exit status tells whether all were
-reached. With --bare the table has no head, and the file's lines are added: a table goes on. On one thread the processor's time is taken, which other programs disturb less; on more,
-the clock's; the best run of each counts.
+reached. With --bare the table has no head, and the file's lines are added: a table goes on.
+
+On one thread the processor's time is taken, which other programs disturb less; on more, the clock's; the best run of
+each counts.
 """
 import argparse
 import json
