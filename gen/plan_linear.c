@@ -6,12 +6,13 @@
  * like. Then all keys before a block of queries come in as one matrix, the sum of u_i exp(x_ij) v_i k_i' with the block's
  * first query for j; what another query makes of it is exp(c_j - c_first), and that is x's own difference at any key. So
  * x is never taken apart, and its value is as exact as the formula's. */
+#include "chain.h"
 #include "planner.h"
 #include "simplify.h"
 
 typedef struct factors {
     gram_ctx *ctx;
-    const gram_node *product; /* what the step's leaf computes */
+    const gram_node *product; /* what the step's leaf computes; NULL: any product */
     int products;
     gram_node *keys, *queries, *exponent; /* NULL: none */
 } factors;
@@ -115,8 +116,8 @@ static gram_node *joined(factors *f, gram_op op, gram_node *a, gram_node *b)
 static bool factorise(factors *f, const gram_node *a)
 {
     a = inside(a);
-    if (a == f->product)
-        return f->products++ == 0;
+    if (a == f->product || (!f->product && a->op == GRAM_OP_MATMUL && gram_is_pair(a)))
+        return f->products++ == 0 && (f->product || gram_dim_known(a->args[0]->cols));
     if (gram_dim_is(a->rows, 1)) {
         f->queries = joined(f, GRAM_OP_MUL, f->queries, (gram_node *)a);
         return true;
@@ -150,6 +151,15 @@ static bool sums_products(const gram_step *step)
     for (int k = 0; k < step->nsums; k++)
         sums &= gram_dim_known(step->sums[k].rows) && step->sums[k].root == step->root;
     return sums;
+}
+
+bool gram_is_linear_sum(gram_planner *p, const gram_node *sum)
+{
+    const gram_node *g = sum->op == GRAM_OP_MATMUL ? sum->args[1] : NULL;
+    factors f = {.ctx = p->ctx};
+    bool backwards;
+    return g && g->keep && gram_dim_known(sum->rows) && is_causal(gram_simplified(p->ctx, g->keep), &backwards) &&
+           factorise(&f, g) && f.products == 1;
 }
 
 static const gram_node *product_of(const gram_step *step)

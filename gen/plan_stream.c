@@ -180,7 +180,7 @@ static const gram_node *turned_tiles(gram_planner *p, const gram_node *sum)
 static bool shares_tiles(gram_planner *p, const gram_node *a, const gram_node *b, bool side)
 {
     if (!gram_is_stream(p, b) || p->computed[b->id] || waits(p, b) || over_softmax(a) || over_softmax(b) ||
-        !gram_is_pair(tiles_of(b)))
+        !gram_is_pair(tiles_of(b)) || gram_is_linear_sum(p, a) || gram_is_linear_sum(p, b))
         return false;
     const gram_node *A = tiles_of(a), *B = side ? turned_tiles(p, b) : tiles_of(b);
     return gram_is_pair(A) && gram_dim_equal(A->rows, B->rows) && gram_dim_equal(A->cols, B->cols) &&

@@ -118,6 +118,8 @@ void gram_plan_over(gram_planner *p, gram_node *node, int buffer);
 /* Chooses the loop of a stream whose program is made; how it is linear in the tokens, or NULL. */
 void gram_choose_loop(gram_planner *p, gram_step *step);
 gram_linear *gram_linear_of(gram_planner *p, gram_step *step);
+/* Is a sum linear when it streams alone, so that no pass over all pairs should take it along? */
+bool gram_is_linear_sum(gram_planner *p, const gram_node *sum);
 
 /* --- program.c ----------------------------------------------------------------------------------------------------- */
 
