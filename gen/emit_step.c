@@ -115,7 +115,7 @@ static void add_stats(emitter *e, const gram_step *step, const gram_lines *lines
     for (int k = 0; k < step->nstats; k++) {
         gram_template_begin(e->L, NULL);
         set(e, "root", lines->stats[k]);
-        gram_template_set_flag(e->L, "maximum", step->stats[k].op == GRAM_OP_MAXIMUM);
+        set(e, "op", gram_ops[step->stats[k].op].name);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);

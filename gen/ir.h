@@ -69,6 +69,8 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(MAXIMUM, "maximum")     /* down each column; -inf where nothing is left                               */ \
     MOP(SOFTMAX, "softmax")     /* down each column; zeros where nothing is left or all is -inf               */ \
     MOP(LOGSUMEXP, "logsumexp") /* down each column to 1 x c; -inf likewise                                   */ \
+    MOP(PEAK, "peak")           /* down each column, for LOGSUM: the maximum, NaN left aside                  */ \
+    MOP(LOGSUM, "logsum")       /* down each column: log sum e^(a - peak), so that LOGSUMEXP is peak + logsum  */ \
     MOP(THRESHOLD, "threshold") /* A, and node.fn names f: t per column (1 x c) so that sum f(a - t) = 1      */ \
     MOP(LOG2_CEIL, "log2_ceil") /* down each column to 1 x c: ceil(log2 of the sum of 2^a), exact for integers a  */ \
     MOP(TOP, "top")             /* 1 where an entry is among its column's node.dim largest, ties to the lower row */ \

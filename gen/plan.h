@@ -113,7 +113,7 @@ typedef struct gram_sum {
 
 typedef struct gram_stat {
     const gram_node *node;
-    gram_op op; /* SUM, MAXIMUM, LOGSUMEXP */
+    gram_op op; /* SUM, MAXIMUM; of a softmax PEAK, LOGSUM, LOGSUMEXP */
     int root;   /* the instruction whose tile it is of */
 } gram_stat;
 

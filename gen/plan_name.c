@@ -59,6 +59,7 @@ static const char *operation_name(gram_ctx *ctx, const gram_node *node)
         {GRAM_OP_MATMUL, "product"},      {GRAM_OP_SQDIST, "distances"},
         {GRAM_OP_DIST1, "distances"},     {GRAM_OP_SUM, "sums"},
         {GRAM_OP_MAXIMUM, "maxima"},      {GRAM_OP_SOFTMAX, "weights"},
+        {GRAM_OP_PEAK, "peaks"},          {GRAM_OP_LOGSUM, "logsums"},
         {GRAM_OP_LOGSUMEXP, "logsumexp"}, {GRAM_OP_THRESHOLD, "thresholds"},
         {GRAM_OP_CUMSUM, "running_sums"}, {GRAM_OP_CUMSUM_LOST, "lost_sums"}, {GRAM_OP_EXPM, "exponential"},
         {GRAM_OP_INVERSE, "inverse"},     {GRAM_OP_HCAT, "beside"},

@@ -58,9 +58,15 @@ static bool sums_tokens(const gram_node *node)
            node->rows.number <= GRAM_MOST_SUMMED;
 }
 
+/* Is it what a softmax knows of its column? */
+static bool is_of_softmax(const gram_node *node)
+{
+    return node->op == GRAM_OP_LOGSUMEXP || node->op == GRAM_OP_PEAK || node->op == GRAM_OP_LOGSUM;
+}
+
 bool gram_is_stream(gram_planner *p, const gram_node *node)
 {
-    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || node->op == GRAM_OP_LOGSUMEXP || sums_tokens(node))
+    if (node->op == GRAM_OP_SUM || node->op == GRAM_OP_MAXIMUM || is_of_softmax(node) || sums_tokens(node))
         return true;
     return node->op == GRAM_OP_MATMUL && gram_is_streamed(p, node->args[1], gram_entries(node));
 }
@@ -73,10 +79,10 @@ static gram_node *streamed(const gram_node *node)
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
-/* Does it need the running maximum and sum of its tiles: a product with a softmax, or a logsumexp? */
+/* Does it need the running maximum and sum of its tiles? */
 static bool over_softmax(const gram_node *node)
 {
-    return node->op == GRAM_OP_LOGSUMEXP || (node->op == GRAM_OP_MATMUL && streamed(node)->op == GRAM_OP_SOFTMAX);
+    return is_of_softmax(node) || (node->op == GRAM_OP_MATMUL && streamed(node)->op == GRAM_OP_SOFTMAX);
 }
 
 /* Two sums stream together where their tiles are the same: over one P, or the softmax of S and its logsumexp. */
@@ -215,6 +221,29 @@ static int add_sharing(gram_planner *p, gram_node **group, int n, bool side)
     return n;
 }
 
+/* Do others use the weights than the sums of the group, so that they are made as a formula too? */
+static bool used_elsewhere(gram_planner *p, const gram_node *weights, gram_node *const *group, int n)
+{
+    int users = p->users[weights->id];
+    for (int k = 0; k < n; k++)
+        users -= group[k]->op == GRAM_OP_MATMUL && group[k]->args[1] == weights;
+    return users > 0;
+}
+
+/* What the formula of a softmax needs of its columns streams with the other sums over it. */
+static int add_column_terms(gram_planner *p, gram_node *weights, gram_node **group, int n)
+{
+    static const gram_op terms[] = {GRAM_OP_PEAK, GRAM_OP_LOGSUM};
+    for (size_t t = 0; t < sizeof terms / sizeof *terms && n < GRAM_MOST; t++) {
+        gram_node *term = gram_node_unary(p->ctx, weights->loc, terms[t], weights->args[0]);
+        gram_plan_know(p, term->id);
+        p->users[term->id] = 1;
+        if (term != group[0] && !p->computed[term->id] && !waits(p, term))
+            group[n++] = term;
+    }
+    return n;
+}
+
 /* All sums that stream with node and whose left factors need none of them first; then those that share its products, and
  * from *sides on those that do so turned. */
 static int collect_group(gram_planner *p, gram_node *node, gram_node **group, int *sides)
@@ -229,6 +258,8 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
             !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
+    if (over_softmax(node) && used_elsewhere(p, weights, group, n))
+        n = add_column_terms(p, weights, group, n);
     *sides = add_sharing(p, group, n, false);
     n = add_sharing(p, group, *sides, true);
     return n;

@@ -98,7 +98,7 @@ bool gram_is_whole(const gram_node *node);
 bool gram_is_formula(const gram_node *node);
 /* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? */
 bool gram_is_streamed(gram_planner *p, const gram_node *P, double result);
-/* Is node (a MATMUL, SUM, MAXIMUM or LOGSUMEXP) a sum over the lanes of a matrix that is streamed? */
+/* Is node (a MATMUL, SUM, MAXIMUM, LOGSUMEXP ...) a sum over the lanes of a matrix that is streamed? */
 bool gram_is_stream(gram_planner *p, const gram_node *node);
 /* Is every use of node inside the formula? */
 bool gram_used_only_in(gram_planner *p, const gram_node *formula, const gram_node *node);

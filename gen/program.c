@@ -174,18 +174,27 @@ static bool is_leaf(gram_planner *p, const gram_step *step, gram_node *node)
     return matrix && !built && !gram_is_stream(p, node) && (once || gram_is_pair(node));
 }
 
-/* softmax(S) or its transpose inside a formula: exp(S - logsumexp(S)), 0 in a column where nothing is left. */
+/* op of S down its columns, an array, along the queries or, turned, along the lanes. */
+static int add_of_columns(gram_planner *p, gram_program *program, gram_op op, gram_node *S, bool turned)
+{
+    gram_node *row = gram_node_unary(p->ctx, S->loc, op, S);
+    return add_load(p, program, turned ? gram_transposed(p->ctx, row) : row);
+}
+
+/* softmax(S) or its transpose inside a formula: exp((S - peak) - log sum exp(S - peak)), 0 in a column where nothing is
+ * left. The peak comes off first, so that scores of any size keep their differences. */
 static int add_softmax(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     bool turned = node->op == GRAM_OP_TRANSPOSE;
     gram_node *S = turned ? node->args[0]->args[0] : node->args[0];
-    gram_node *total = gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, S);
-    int lse = add_load(p, program, turned ? gram_transposed(p->ctx, total) : total);
+    int peak = add_of_columns(p, program, GRAM_OP_PEAK, S, turned);
+    int logsum = add_of_columns(p, program, GRAM_OP_LOGSUM, S, turned);
     int score = gram_program_add(p, step, program, turned ? gram_transposed(p->ctx, S) : S);
-    int shifted = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){score, lse});
+    int below = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){score, peak});
+    int shifted = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){below, logsum});
     int weight = add_op(p, program, node, GRAM_OP_EXP, 1, &shifted);
     int nothing = add_number(p, program, node, GRAM_REAL, -INFINITY), zero = add_number(p, program, node, GRAM_REAL, 0);
-    int empty = add_op(p, program, node, GRAM_OP_EQ, 2, (int[]){lse, nothing});
+    int empty = add_op(p, program, node, GRAM_OP_EQ, 2, (int[]){peak, nothing});
     return add_op(p, program, node, GRAM_OP_WHERE, 3, (int[]){empty, zero, weight});
 }
 

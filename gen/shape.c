@@ -380,6 +380,8 @@ static bool is_vector(const rule *r)
     static const bool sums[GRAM_OP_COUNT] = {[GRAM_OP_SUM] = true,
                                              [GRAM_OP_MAXIMUM] = true,
                                              [GRAM_OP_LOGSUMEXP] = true,
+                                             [GRAM_OP_PEAK] = true,
+                                             [GRAM_OP_LOGSUM] = true,
                                              [GRAM_OP_THRESHOLD] = true};
     static const bool arrays[] = {[GRAM_VECTOR] = true, [GRAM_SCALAR] = true, [GRAM_IDS] = true, [GRAM_COUNT] = true,
                                   [GRAM_TOKENS_FLAT] = false};
@@ -455,6 +457,8 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_MAXIMUM] = to_row,
     [GRAM_OP_SOFTMAX] = same,
     [GRAM_OP_LOGSUMEXP] = to_row,
+    [GRAM_OP_PEAK] = to_row,
+    [GRAM_OP_LOGSUM] = to_row,
     [GRAM_OP_THRESHOLD] = to_row,
     [GRAM_OP_LOG2_CEIL] = to_row,
     [GRAM_OP_TOP] = same,

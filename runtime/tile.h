@@ -671,6 +671,13 @@ static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real
     }
 }
 
+/* logsum[r] = log(sum[r]) */
+static inline void gram_tile_logsum(gram_real *logsum, const gram_real *sum, int64_t rows) {
+    for (int64_t r = 0; r < rows; r += GRAM_LANES) {
+        gram_v_store(logsum + r, gram_v_log(gram_v_load(sum + r)));
+    }
+}
+
 /* lse[r] = the log-sum-exp of what an online softmax has seen. */
 static inline void gram_tile_logsumexp(gram_real *lse, const gram_real *max, const gram_real *sum, int64_t rows) {
     for (int64_t r = 0; r < rows; r += GRAM_LANES) {

@@ -397,16 +397,19 @@ static void check_softmax_row(suite *s, const gram_real *scores, gram_real max, 
 
 typedef void finish(gram_real *, int64_t, const gram_real *, int64_t, int64_t);
 typedef void logsumexp(gram_real *, const gram_real *, const gram_real *, int64_t);
+typedef void logsum(gram_real *, const gram_real *, int64_t);
 
 static void check_finish(suite *s, gram_real *out, const gram_real *max, const gram_real *sum)
 {
-    gram_real lse[GRAM_BLOCK], was[QUERIES * ROOM];
+    gram_real lse[GRAM_BLOCK], logs[GRAM_BLOCK], was[QUERIES * ROOM];
     memcpy(was, out, sizeof was);
     ((finish *)primitive(s, "gram_tile_finish"))(out, ROOM, sum, QUERIES, WIDTH);
     ((logsumexp *)primitive(s, "gram_tile_logsumexp"))(lse, max, sum, QUERIES);
+    ((logsum *)primitive(s, "gram_tile_logsum"))(logs, sum, QUERIES);
     for (int r = 0; r < QUERIES; r++) {
         double expected = max[r] + log(sum[r]);
         check(s, close_to(lse[r], expected, 1, 4), "gram_tile_logsumexp", lse[r], expected);
+        check(s, close_to(logs[r], log(sum[r]), 1, 4), "gram_tile_logsum", logs[r], log(sum[r]));
         for (int c = 0; c < WIDTH; c++) {
             double share = sum[r] == 0 ? 0 : (double)was[r * ROOM + c] / sum[r];
             check(s, close_to(out[r * ROOM + c], share, 0, 4), "gram_tile_finish", out[r * ROOM + c], share);
