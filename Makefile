@@ -29,7 +29,7 @@ COMMAND = $(wildcard gen/main.c gen/cmd_*.c gen/sample.c)
 LIBRARY = $(filter-out $(COMMAND),$(wildcard gen/*.c)) $(filter-out runtime/tile.c,$(wildcard runtime/*.c))
 TESTS = $(wildcard tests/*.c)
 # What does not hold yet, and so is run by `make open` alone: see the head of each for what it demands.
-OPEN = $(addprefix tests/,accuracy.py random_specs.py tables.py)
+OPEN = tests/random_specs.py
 SCRIPTS = $(filter-out $(OPEN) tests/run.sh tests/demo%,$(wildcard tests/*.sh tests/*.py))
 
 object = $(patsubst %.c,$B/%.o,$(subst /,_,$1))

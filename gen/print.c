@@ -264,6 +264,21 @@ static void put_load(printer *p, gram_text *out, int k)
                  call, to, at, b->name, b->name, b->name, b->name);
 }
 
+/* The sizes, known when generating, whose products are summed in double. */
+enum { SMALL = 128 };
+
+static bool is_small(gram_dim d)
+{
+    return gram_dim_known(d) && d.number <= SMALL;
+}
+
+/* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing. */
+static bool is_fine(const printer *p, const gram_leaf *leaf)
+{
+    return p->plan->real_bits == 32 && leaf->op == GRAM_OP_MATMUL && is_small(leaf->inner) &&
+           is_small(p->step->lanes) && is_small(p->step->queries);
+}
+
 static void put_leaf(printer *p, gram_text *out, int k)
 {
     static const struct {
@@ -284,8 +299,8 @@ static void put_leaf(printer *p, gram_text *out, int k)
                  index, tile, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out, "%s(%s, GRAM_TILE, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n",
-                     calls[c].call, tile, blocks, index, inner, index, rows, inner);
+            gram_put(out, "%s%s(%s, GRAM_TILE, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n",
+                     calls[c].call, is_fine(p, leaf) ? "_fine" : "", tile, blocks, index, inner, index, rows, inner);
     if (!turned)
         gram_put(out, "}\n");
 }

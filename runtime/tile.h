@@ -234,6 +234,43 @@ static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a
     gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
 }
 
+/* The rows that are summed side by side in double. */
+#define GRAM_FINE_ROWS 4
+
+/* Some rows of gram_tile_mul_fine, a constant number. */
+static inline GRAM_ALWAYS void gram_fine_rows(const int rows, gram_real *out, int64_t ldo, const gram_real *a,
+                                              int64_t lda, const gram_real *b, int64_t ldb, int64_t inner,
+                                              int64_t cols, int add) {
+    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        gram_vdouble sum[GRAM_FINE_ROWS] = {0};
+        for (int64_t k = 0; k < inner; k++) {
+            const gram_vdouble right = GRAM_CONVERT(gram_vdouble, gram_v_load(b + k * ldb + c));
+            GRAM_UNROLL
+            for (int r = 0; r < rows; r++) {
+                sum[r] = sum[r] + (double)a[r * lda + k] * right;
+            }
+        }
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const gram_vreal total = GRAM_CONVERT(gram_vreal, sum[r]);
+            gram_v_store(out + r * ldo + c, add ? gram_v_load(out + r * ldo + c) + total : total);
+        }
+    }
+}
+
+/* gram_tile_mul with its sums in double: for chains of small matrices, where errors multiply, and whose cost does not
+ * grow with the tokens. */
+static inline void gram_tile_mul_fine(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                      int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    int64_t r = 0;
+    for (; r + GRAM_FINE_ROWS <= rows; r += GRAM_FINE_ROWS) {
+        gram_fine_rows(GRAM_FINE_ROWS, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
+    }
+    for (; r < rows; r++) {
+        gram_fine_rows(1, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
+    }
+}
+
 /* Four sums of products of a with rows of b, ldb apart. */
 static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a, const gram_real *b, int64_t ldb,
                                               int64_t inner) {

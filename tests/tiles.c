@@ -54,10 +54,11 @@ static void one_product(suite *s, const char *name, double (*term)(double, doubl
 static void test_products(suite *s)
 {
     static const int64_t sizes[][3] = {{48, 64, 4}, {1, 1, 1}, {2, 3, 2},  {3, 17, 3}, {4, 5, 5},
-                                       {5, 64, 6},  {7, 40, 7}, {11, 2, 9}, {0, 4, 1},  {6, 0, 8}};
+                                       {5, 64, 6},  {7, 40, 7}, {11, 2, 9}, {0, 4, 1},  {6, 0, 8}, {3, 300, 2}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (int add = 0; add < 2; add++) {
             one_product(s, "gram_tile_mul", term_mul, sizes[i], add);
+            one_product(s, "gram_tile_mul_fine", term_mul, sizes[i], add);
             one_product(s, "gram_tile_dist1", term_dist1, sizes[i], add);
         }
         if (sizes[i][2] * GRAM_PAD <= GRAM_TILE) {
