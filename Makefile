@@ -153,7 +153,7 @@ $B/tests/%: tests/%.c $B/libgram.a
 	@$(CC) $(CFLAGS) -Igen -MMD -MP -MT $@ -MF $@.d $< $B/libgram.a $(LDLIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 PROGRAMS = $(patsubst tests/%.c,$B/tests/%,$(TESTS))
-QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py)
+QUICK = $(wildcard tests/bad.sh tests/inputs.py tests/command.sh tests/npy_numpy.py tests/format.sh)
 RUN = MAKEFLAGS= B="$B" PYTHON="$(PYTHON)" CC="$(CC)" sh tests/run.sh
 
 check: all $(PROGRAMS)
@@ -212,8 +212,9 @@ install: all shared install-lua
 	install -m 644 specs/*.lua $(DESTDIR)$(PREFIX)/share/gram/specs
 	install -m 644 runtime/gram.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
-PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang valgrind python3 python3-dev python3-numpy python3-sklearn \
-	python3-pip python3-setuptools python3-wheel $(if $(filter avx2,$(ISAS)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+PACKAGES = gcc g++ make pkg-config liblua5.4-dev lua5.4 libpng-dev libtcc-dev tcc clang clang-format clang-tidy valgrind \
+	python3 python3-dev python3-numpy python3-sklearn python3-pip python3-setuptools python3-wheel \
+	$(if $(filter avx2,$(ISAS)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; echo "  apt   $$missing"; \
@@ -225,8 +226,9 @@ clean:
 
 # What emitted C carries is formatted by hand, as emitted C is.
 PASTED = $(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h whole.h linear.h fft.h)
+FORMAT = -i
 format:
-	clang-format -i $(filter-out $(PASTED),$(wildcard gen/*.[ch] runtime/*.[ch] runtime/*/*.[ch]))
+	clang-format $(FORMAT) $(filter-out $(PASTED),$(wildcard gen/*.[ch] runtime/*.[ch] runtime/*/*.[ch]))
 
 tidy:
 	@printf '%s\n' $(COMMAND) $(LIBRARY) | xargs -P "$$(nproc)" -I FILE clang-tidy --quiet FILE -- $(CFLAGS)

@@ -166,7 +166,8 @@ static void add_phases(emitter *e)
         if (phase->pack < 0)
             add_step_phases(e, e->plan->steps[phase->step]);
         else if (gram_emit_pack_when(e, phase->pack))
-            add_phase(e, gram_format(e->ctx, "pack_%s", gram_emit_pack_name(e, pack)), gram_emit_pack_when(e, phase->pack));
+            add_phase(e, gram_format(e->ctx, "pack_%s", gram_emit_pack_name(e, pack)),
+                      gram_emit_pack_when(e, phase->pack));
     }
     gram_template_end(e->L);
 }

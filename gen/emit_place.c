@@ -163,7 +163,8 @@ static const char *pack_size(emitter *e, int index)
  * sums of each part of the queries. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
-    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes), *width = gram_emit_width(e, step->sums, step->nsums);
+    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes),
+               *width = gram_emit_width(e, step->sums, step->nsums);
     if (gram_is_linear(step))
         return gram_emit_linear_room(e, step);
     if (step->nsides)
@@ -362,9 +363,11 @@ static const char *place_pack(emitter *e, int index)
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
     const char *each = pack_each(e, pack);
     const char *col = pack->panels ? dim(e, b->cols) : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
-    return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),
-                       place_of(e, GRAM_LIFE_PACK, index), b->batched ? gram_format(e->ctx, "%s%s", gram_emit_items(e, b->heads, false, gram_dim_number(1)), each) : "0", each,
-                       col);
+    return gram_format(
+        e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),
+        place_of(e, GRAM_LIFE_PACK, index),
+        b->batched ? gram_format(e->ctx, "%s%s", gram_emit_items(e, b->heads, false, gram_dim_number(1)), each) : "0",
+        each, col);
 }
 
 /* --- all ----------------------------------------------------------------------------------------------------------- */

@@ -212,8 +212,7 @@ static const char *what(emitter *e, const gram_step *step)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < step->nstores + step->nsides; k++) {
         bool side = k >= step->nstores;
-        const gram_buffer *b =
-            &e->plan->buffers[side ? step->sides[k - step->nstores].buffer : step->stores[k].buffer];
+        const gram_buffer *b = &e->plan->buffers[side ? step->sides[k - step->nstores].buffer : step->stores[k].buffer];
         const gram_node *node =
             step->nstores == 1 && step->what && !step->nsums && !step->nstats ? step->what : b->node;
         gram_put(&text, "%s%s = %s", k ? "; " : "", b->name, node ? gram_node_text(e->ctx, node) : "...");
@@ -240,7 +239,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "lanes", dim(e, step->lanes));
     set(e, "out", out->name);
     bool integers = out->type == GRAM_INT;
-    set(e, "to", gram_format(e->ctx, "%s%s", integers ? "(int32_t *)" : "", gram_print_at(e->ctx, e->plan, step, out, "")));
+    set(e, "to",
+        gram_format(e->ctx, "%s%s", integers ? "(int32_t *)" : "", gram_print_at(e->ctx, e->plan, step, out, "")));
     set(e, "store", integers ? "gram_storei" : "gram_store");
     set(e, "stored", gram_format(e->ctx, "%s%s", integers ? "(gram_int *)" : "", lines.root));
     set(e, "rows", dim(e, out->rows));

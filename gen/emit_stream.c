@@ -8,8 +8,8 @@
 #include "print.h"
 #include "template.h"
 
-extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_queries[], gram_template_tile[],
-    gram_template_tiles[], gram_template_decode[];
+extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_queries[],
+    gram_template_tile[], gram_template_tiles[], gram_template_decode[];
 
 typedef gram_emitter emitter;
 

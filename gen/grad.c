@@ -80,7 +80,9 @@ static gram_node *output_gradient(gram_reverse *r, gram_spec *out, const gram_ou
 {
     const gram_node *node = output->node;
     gram_node *g = add_input(r, out, declaration(r, output));
-    g = gram_dim_equal(g->rows, node->rows) && gram_dim_equal(g->cols, node->cols) ? g : gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, g);
+    g = gram_dim_equal(g->rows, node->rows) && gram_dim_equal(g->cols, node->cols)
+            ? g
+            : gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, g);
     g = gram_repeated(r, g, node->heads, node->batched);
     return node->keep ? gram_node_binary(r->ctx, r->loc, GRAM_OP_KEEP, g, node->keep) : g;
 }

@@ -76,7 +76,7 @@ typedef struct gram_load_options {
     const gram_option *options;
     int nderivatives; /* the derivative's kernel: the first of the spec, each other of the one before */
     const gram_derivative *derivatives;
-    int with_gradient; /* texts have NAME_backward too, as if the spec had a `grad` */
+    int with_gradient;   /* texts have NAME_backward too, as if the spec had a `grad` */
     int64_t max_steps;   /* of the spec's Lua: 0 is 50 million instructions */
     int64_t max_bytes;   /* its memory: 0 is 256 MiB */
     double max_seconds;  /* its wall clock: 0 is 1 s */

@@ -35,7 +35,7 @@ bool gram_dim_equal(gram_dim a, gram_dim b);
 bool gram_dim_is(gram_dim a, int64_t n); /* the number n, known when generating */
 bool gram_dim_known(gram_dim a);         /* no runtime size in it */
 gram_dim gram_dim_add(gram_dim a, gram_dim b);
-bool gram_dim_fits(gram_dim a, gram_dim b); /* can the two be added? */
+bool gram_dim_fits(gram_dim a, gram_dim b);     /* can the two be added? */
 gram_dim gram_dim_times(gram_dim a, int64_t k); /* the number 0 where that is too large a size */
 /* "n + k", "n + 1": more than one term. */
 bool gram_dim_is_sum(gram_dim a);
@@ -87,9 +87,10 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(HCAT, "hcat")           /* A beside B                                                                 */ \
     MOP(VCAT, "vcat")           /* A over B                                                                   */ \
     MOP(ROWS, "rows")           /* r rows of A from node.from (a gram_dim)                                    */ \
-    MOP(RESHAPE, "reshape")     /* r x c of A's entries in their order: down columns, then along them, then item by item    */ \
-    MOP(ITEM, "item")           /* 1 x 1: which of node.each items this is                                    */ \
-    MOP(HEAD_AT, "head_at")     /* A's head node.index alone; the result has no heads axis                    */ \
+    MOP(RESHAPE, \
+        "reshape")    /* r x c of A's entries in their order: down columns, then along them, then item by item    */ \
+    MOP(ITEM, "item") /* 1 x 1: which of node.each items this is                                    */ \
+    MOP(HEAD_AT, "head_at")           /* A's head node.index alone; the result has no heads axis                    */ \
     MOP(STACK_HEADS, "stack_heads")   /* operands without heads, side by side as heads                              */ \
     MOP(SPLIT_HEADS, "split_heads")   /* (H r) x c to r x c with H = node.heads                                     */ \
     MOP(CONCAT_HEADS, "concat_heads") /* r x c with H heads to (H r) x c                                            */ \
@@ -156,7 +157,7 @@ struct gram_node {
     gram_dim rows, cols;
     gram_dim each; /* 1, or how many items `each` makes of one of the batch */
     int heads;     /* 0: the same for every head */
-    bool batched; /* differs between batch items */
+    bool batched;  /* differs between batch items */
     int nargs;
     gram_node **args;
     gram_node *keep; /* predicate, or NULL: nothing dropped */

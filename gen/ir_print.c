@@ -80,8 +80,11 @@ static void put_size(printer *p, const gram_node *node)
 
 static void put_index(printer *p, const gram_node *node)
 {
-    static const char *const names[GRAM_OP_COUNT] = {
-        [GRAM_OP_ROW] = "i", [GRAM_OP_COL] = "j", [GRAM_OP_HEAD] = "h", [GRAM_OP_BATCH] = "batch", [GRAM_OP_ITEM] = "item"};
+    static const char *const names[GRAM_OP_COUNT] = {[GRAM_OP_ROW] = "i",
+                                                     [GRAM_OP_COL] = "j",
+                                                     [GRAM_OP_HEAD] = "h",
+                                                     [GRAM_OP_BATCH] = "batch",
+                                                     [GRAM_OP_ITEM] = "item"};
     gram_put(p->out, "%s", names[node->op]);
 }
 

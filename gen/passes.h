@@ -21,7 +21,7 @@ typedef struct gram_request {
     double max_seconds;
     int nderivatives; /* the derivative, in place of the outputs */
     const struct gram_derivative *derivatives;
-    bool with_gradient; /* emitted files have NAME_backward too, whether the spec says so or not */
+    bool with_gradient;  /* emitted files have NAME_backward too, whether the spec says so or not */
     const char *command; /* the command line that emitted text names */
 } gram_request;
 

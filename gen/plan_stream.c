@@ -95,8 +95,8 @@ static const gram_node *tiles_of(const gram_node *node)
 static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b)
 {
     return gram_is_stream(p, b) && tiles_of(a) == tiles_of(b) && over_softmax(a) == over_softmax(b) &&
-           a->heads == b->heads && a->batched == b->batched && gram_dim_equal(a->each, b->each) && !p->computed[b->id] &&
-           (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
+           a->heads == b->heads && a->batched == b->batched && gram_dim_equal(a->each, b->each) &&
+           !p->computed[b->id] && (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
 }
 
 /* Does node's value need any of the group's first? */
@@ -292,7 +292,8 @@ static int root_of(gram_planner *p, gram_step *step, const gram_node *tiles)
 /* A sum of products with the tiles that instruction `root` makes. */
 static gram_sum sum_of(gram_planner *p, gram_node *node, int root)
 {
-    gram_sum sum = {.node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0]), .root = root};
+    gram_sum sum = {
+        .node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0]), .root = root};
     if (!reads_vectors(p, sum.left, sum.rows))
         sum.pack = gram_plan_pack(p, sum.left, false);
     return sum;
@@ -459,8 +460,7 @@ bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
         look_for_sums(&f, node, gram_alloc(p->ctx, (size_t)p->known));
     bool statistics = f.first && f.first->op != GRAM_OP_MATMUL && gram_dim_is(node->rows, 1);
     if (!f.possible || !f.first || statistics || node->heads != f.first->heads || node->batched != f.first->batched ||
-        !gram_dim_equal(node->each, f.first->each) ||
-        !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
+        !gram_dim_equal(node->each, f.first->each) || !gram_dim_equal(node->cols, f.first->cols) || gram_is_pair(node))
         return false;
     int sides, n = collect_group(p, f.first, group, &sides);
     if (!ready_before(p, node, node, group, n))

@@ -75,7 +75,8 @@ const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step 
                           const char *suffix)
 {
     return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
-                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each), head_of(ctx, step, buffer->heads));
+                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each),
+                       head_of(ctx, step, buffer->heads));
 }
 
 static const char *number(printer *p, const gram_instr *instr)
@@ -197,7 +198,8 @@ static const char *one_number(printer *p, const gram_instr *instr)
     case GRAM_I_ITEM:
         return gram_format(p->ctx, "(gram_int)(%s)", part_of(p->ctx, p->plan->spec, p->step));
     default:
-        return gram_format(p->ctx, "*%s", gram_print_at(p->ctx, p->plan, p->step, &p->plan->buffers[instr->buffer], ""));
+        return gram_format(p->ctx, "*%s",
+                           gram_print_at(p->ctx, p->plan, p->step, &p->plan->buffers[instr->buffer], ""));
     }
 }
 
@@ -251,7 +253,8 @@ static void put_load(printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
-    const char *at = gram_print_at(p->ctx, p->plan, p->step, b, ""), *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
+    const char *at = gram_print_at(p->ctx, p->plan, p->step, b, ""),
+               *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
     const char *to = tile_as(p, k);
     if (instr->rate == GRAM_RATE_LANE)
         gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
@@ -351,8 +354,8 @@ static void put_scatter(printer *p, gram_text *out, int k)
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
     gram_put(out, "gram_scatter(%s, job->%s.row, %s, job->%s.col, %s, queries, lanes",
-             gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows), b->name,
-             gram_print_dim(p->ctx, p->plan->spec, b->cols));
+             gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows),
+             b->name, gram_print_dim(p->ctx, p->plan->spec, b->cols));
     for (int a = 0; a < instr->nargs; a++)
         gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
     gram_put(out, ");\n");
@@ -601,7 +604,8 @@ static void give_tiles(printer *p)
 {
     for (int k = 0; k < p->program->n; k++) {
         const gram_instr *instr = &p->program->instr[k];
-        bool needs = instr->rate == GRAM_RATE_PAIR && !is_given(instr) && instr->kind != GRAM_I_SCATTER && is_array(p, k);
+        bool needs =
+            instr->rate == GRAM_RATE_PAIR && !is_given(instr) && instr->kind != GRAM_I_SCATTER && is_array(p, k);
         p->tile[k] = needs ? p->lines.tiles++ : -1;
     }
 }

@@ -16,7 +16,7 @@ typedef struct gram_lines {
     const char *root; /* the tile buffer that holds the root, or NULL: it is accumulator `sum` as it stands */
     int sum;
     const char **sums, **sides, **stats; /* of a stream: the tile buffer that each of these is of */
-    const char *kept; /* the tile buffer of the mask, or NULL */
+    const char *kept;                    /* the tile buffer of the mask, or NULL */
 } gram_lines;
 
 /* program with these roots (mask -1: none), as a part of step. tcc: calls of tile primitives, else fused loops. */

@@ -269,7 +269,7 @@ static int add_index(gram_planner *p, gram_program *program, gram_node *node)
         gram_instr_kind kind;
     } kinds[] = {{GRAM_OP_NUMBER, GRAM_I_NUMBER}, {GRAM_OP_SIZE, GRAM_I_SIZE}, {GRAM_OP_ROW, GRAM_I_ROW},
                  {GRAM_OP_COL, GRAM_I_COL},       {GRAM_OP_LOOP, GRAM_I_LOOP}, {GRAM_OP_HEAD, GRAM_I_HEAD},
-                 {GRAM_OP_BATCH, GRAM_I_BATCH}, {GRAM_OP_ITEM, GRAM_I_ITEM}};
+                 {GRAM_OP_BATCH, GRAM_I_BATCH},   {GRAM_OP_ITEM, GRAM_I_ITEM}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (kinds[k].op == node->op) {
             gram_instr instr = blank(node, kinds[k].kind);

@@ -12,7 +12,7 @@
 
 typedef struct slice {
     const gram_node *node; /* NULL: no output needs it */
-    int head, part; /* part: which of node.each items */
+    int head, part;        /* part: which of node.each items */
     int noperands;
     int *operands; /* pairs: the slice with the values, the slice with the predicate that keeps them or -1 */
     int64_t uses;  /* by other slices and outputs; of a batched slice, for one item */

@@ -24,7 +24,8 @@ typedef struct gram_work {
     int head;
     int64_t part; /* which of node.each items */
     const gram_node *node;
-    gram_operand *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS their operand's heads, of RESHAPE its items */
+    gram_operand
+        *x; /* the node's operands; of SUM_HEADS and CONCAT_HEADS their operand's heads, of RESHAPE its items */
     int nx;
     gram_operand out;
     double *scratch; /* as many squares of the result's size as the rule asks for */

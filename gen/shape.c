@@ -377,14 +377,11 @@ static void sum_heads(const rule *r)
  * and weights of one row are matrices still. */
 static bool is_vector(const rule *r)
 {
-    static const bool sums[GRAM_OP_COUNT] = {[GRAM_OP_SUM] = true,
-                                             [GRAM_OP_MAXIMUM] = true,
-                                             [GRAM_OP_LOGSUMEXP] = true,
-                                             [GRAM_OP_PEAK] = true,
-                                             [GRAM_OP_LOGSUM] = true,
-                                             [GRAM_OP_THRESHOLD] = true};
-    static const bool arrays[] = {[GRAM_VECTOR] = true, [GRAM_SCALAR] = true, [GRAM_IDS] = true, [GRAM_COUNT] = true,
-                                  [GRAM_TOKENS_FLAT] = false};
+    static const bool sums[GRAM_OP_COUNT] = {
+        [GRAM_OP_SUM] = true,  [GRAM_OP_MAXIMUM] = true, [GRAM_OP_LOGSUMEXP] = true,
+        [GRAM_OP_PEAK] = true, [GRAM_OP_LOGSUM] = true,  [GRAM_OP_THRESHOLD] = true};
+    static const bool arrays[] = {
+        [GRAM_VECTOR] = true, [GRAM_SCALAR] = true, [GRAM_IDS] = true, [GRAM_COUNT] = true, [GRAM_TOKENS_FLAT] = false};
     const gram_node *node = r->node;
     if (node->input)
         return arrays[node->input->kind];

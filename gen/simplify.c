@@ -389,8 +389,8 @@ static gram_node *sum_of_weighted(gram_ctx *ctx, const gram_node *node)
         gram_node *P = a->args[side], *AB = a->args[!side];
         if (AB->op == GRAM_OP_KEEP && AB->keep == P->keep)
             AB = AB->args[0];
-        if (P->op != GRAM_OP_SOFTMAX || AB->op != GRAM_OP_MATMUL || AB->keep || a->keep != P->keep || !gram_is_pair(AB) ||
-            !gram_dim_known(AB->args[0]->cols))
+        if (P->op != GRAM_OP_SOFTMAX || AB->op != GRAM_OP_MATMUL || AB->keep || a->keep != P->keep ||
+            !gram_is_pair(AB) || !gram_dim_known(AB->args[0]->cols))
             continue;
         gram_node *mean = build2(ctx, node, GRAM_OP_MATMUL, gram_transposed(ctx, AB->args[0]), P);
         return build1(ctx, node, GRAM_OP_SUM, build2(ctx, node, GRAM_OP_MUL, AB->args[1], mean));

@@ -28,7 +28,8 @@ static gram_node *without(rest *r, gram_node *node)
     if (r->made[node->id])
         return r->made[node->id];
     if (node->op == GRAM_OP_INPUT && is_among(r->gradient, node->input) && !is_among(r->spec, node->input))
-        return gram_node_expand(r->ctx, node->loc, gram_node_number(r->ctx, node->loc, GRAM_REAL, 0), node->rows, node->cols);
+        return gram_node_expand(r->ctx, node->loc, gram_node_number(r->ctx, node->loc, GRAM_REAL, 0), node->rows,
+                                node->cols);
     gram_node **args = gram_alloc(r->ctx, (size_t)(node->nargs + 1) * sizeof *args);
     for (int k = 0; k < node->nargs; k++) {
         args[k] = without(r, node->args[k]);

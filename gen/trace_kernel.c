@@ -53,8 +53,9 @@ static void read_outputs(gram_tracer *t, lua_State *lua, int index)
         lua_getfield(lua, index, output->name);
         gram_node *node = gram_check_matrix(t, -1, gram_format(t->ctx, "the output %s", output->name));
         if (!gram_dim_is(node->each, 1))
-            gram_fail(t->ctx, gram_here(t), "the output %s, %s, is inside of each: only what its function returns leaves it",
-                      output->name, gram_node_text(t->ctx, node));
+            gram_fail(t->ctx, gram_here(t),
+                      "the output %s, %s, is inside of each: only what its function returns leaves it", output->name,
+                      gram_node_text(t->ctx, node));
         output->node = gram_as_type(t, node, GRAM_REAL);
         lua_pop(lua, 1);
     }

@@ -11,8 +11,9 @@ enum { MOST_HEADS = 4096 };
 static bool moves_entries(gram_op op)
 {
     static const bool moves[GRAM_OP_COUNT] = {
-        [GRAM_OP_EXPAND] = true,      [GRAM_OP_HCAT] = true,    [GRAM_OP_VCAT] = true,        [GRAM_OP_ROWS] = true,
-        [GRAM_OP_STACK_HEADS] = true, [GRAM_OP_RESHAPE] = true, [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
+        [GRAM_OP_EXPAND] = true,      [GRAM_OP_HCAT] = true,        [GRAM_OP_VCAT] = true,
+        [GRAM_OP_ROWS] = true,        [GRAM_OP_STACK_HEADS] = true, [GRAM_OP_RESHAPE] = true,
+        [GRAM_OP_SPLIT_HEADS] = true, [GRAM_OP_CONCAT_HEADS] = true};
     return moves[op];
 }
 
@@ -234,8 +235,18 @@ void gram_matrix_open(gram_tracer *t)
 }
 
 const gram_binding gram_matrix_bindings[] = {
-    {"node", make_node},    {"constant", constant},       {"rows", rows_of},      {"cols", cols_of},       {"items", items_of},
-    {"size", size},         {"heads", heads_of},          {"is_kept", is_kept},   {"is_matrix", is_matrix},
-    {"is_token", is_token}, {"scalar_name", scalar_name}, {"describe", describe}, {"fail", fail},
+    {"node", make_node},
+    {"constant", constant},
+    {"rows", rows_of},
+    {"cols", cols_of},
+    {"items", items_of},
+    {"size", size},
+    {"heads", heads_of},
+    {"is_kept", is_kept},
+    {"is_matrix", is_matrix},
+    {"is_token", is_token},
+    {"scalar_name", scalar_name},
+    {"describe", describe},
+    {"fail", fail},
     {NULL, NULL},
 };

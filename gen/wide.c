@@ -44,9 +44,9 @@ static gram_range rule_where(gram_range a, gram_range b, gram_range c)
 static const struct {
     const char *name;
     gram_range (*rule)(gram_range a, gram_range b, gram_range c);
-} rules[] = {{"add", rule_add},   {"sub", rule_sub},   {"mul", rule_mul},     {"idiv", rule_idiv},
-             {"imod", rule_imod}, {"hash", rule_hash}, {"min", rule_min},   {"max", rule_max},     {"neg", rule_neg},
-             {"abs", rule_abs},   {"sign", rule_sign}, {"where", rule_where}, {"any", ternary_none}};
+} rules[] = {{"add", rule_add},   {"sub", rule_sub},     {"mul", rule_mul},    {"idiv", rule_idiv}, {"imod", rule_imod},
+             {"hash", rule_hash}, {"min", rule_min},     {"max", rule_max},    {"neg", rule_neg},   {"abs", rule_abs},
+             {"sign", rule_sign}, {"where", rule_where}, {"any", ternary_none}};
 
 typedef struct bounds {
     gram_range *range;

@@ -7,12 +7,22 @@
 
 /* name, name in messages (numpy's, where numpy has it), bytes, kind ('b'ool, 'i'nteger, 'u'nsigned, 'f'loat, 'e'
    bfloat16) */
+/* clang-format off */
 #define GRAM_DTYPES(X) \
     X(B1, "bool", 1, 'b') \
     X(I1, "i1", 1, 'i') \
     X(I2, "i2", 2, 'i') \
-    X(I4, "i4", 4, 'i') X(I8, "i8", 8, 'i') X(U1, "u1", 1, 'u') X(U2, "u2", 2, 'u') X(U4, "u4", 4, 'u') \
-        X(U8, "u8", 8, 'u') X(F2, "f2", 2, 'f') X(F4, "f4", 4, 'f') X(F8, "f8", 8, 'f') X(BF16, "bf16", 2, 'e')
+    X(I4, "i4", 4, 'i') \
+    X(I8, "i8", 8, 'i') \
+    X(U1, "u1", 1, 'u') \
+    X(U2, "u2", 2, 'u') \
+    X(U4, "u4", 4, 'u') \
+    X(U8, "u8", 8, 'u') \
+    X(F2, "f2", 2, 'f') \
+    X(F4, "f4", 4, 'f') \
+    X(F8, "f8", 8, 'f') \
+    X(BF16, "bf16", 2, 'e')
+/* clang-format on */
 
 typedef enum gram_dtype {
 #define X(name, text, bytes, kind) GRAM_##name,
