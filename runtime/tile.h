@@ -715,10 +715,11 @@ static inline void gram_tile_logsum(gram_real *logsum, const gram_real *sum, int
     }
 }
 
-/* lse[r] = the log-sum-exp of what an online softmax has seen. */
+/* lse[r] = the log-sum-exp of what an online softmax has seen: +inf where that was among it, though the sum is NaN. */
 static inline void gram_tile_logsumexp(gram_real *lse, const gram_real *max, const gram_real *sum, int64_t rows) {
     for (int64_t r = 0; r < rows; r += GRAM_LANES) {
-        gram_v_store(lse + r, gram_v_load(max + r) + gram_v_log(gram_v_load(sum + r)));
+        const gram_vreal top = gram_v_load(max + r), all = top + gram_v_log(gram_v_load(sum + r));
+        gram_v_store(lse + r, gram_v_where(gram_v_eq(top, gram_v_splat(INFINITY)), top, all));
     }
 }
 

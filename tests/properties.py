@@ -102,6 +102,18 @@ def law_minus_infinity_is_no_key(tally, backend):
     tally.expect(distance(total, want.sum(axis=1)) < 1e-6, f"softmax sums to {total[:4]}")
 
 
+def law_infinite_and_missing_scores(tally, backend):
+    """A query with +inf has it as its logsumexp, one with NaN has NaN; neither has weights, and both leave the others alone."""
+    S, V = real(QUERIES, KEYS), real(KEYS, 5)
+    clean = run(SCORED, {"S": S, "V": V}, ["O", "P", "l"], *backend)
+    S[2, 7], S[9, 149], odd = np.inf, np.nan, [2, 9]
+    O, P, lse = got = run(SCORED, {"S": S, "V": V}, ["O", "P", "l"], *backend)
+    tally.expect(lse[2] == np.inf and np.isnan(lse[9]), f"logsumexp of +inf is {lse[2]}, of NaN {lse[9]}")
+    tally.expect(np.isnan(O[odd]).all() and np.isnan(P[odd]).all(), "weights of +inf or NaN are numbers")
+    for a, b in zip(got, clean):
+        tally.expect(np.array_equal(np.delete(a, odd, 0), np.delete(b, odd, 0)), "another query's +inf or NaN is seen")
+
+
 def law_softmax_is_shift_invariant(tally, backend):
     S, V = real(QUERIES, KEYS), real(KEYS, 5)
     S = np.round(S * 1024) / 1024
