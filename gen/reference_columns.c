@@ -105,13 +105,15 @@ static bool fits_in_one(const double *a, int64_t n, double g)
     return true;
 }
 
-/* ceil(log2 of the sum of 2^a); a column with a number that is no integer is summed in double. */
+/* ceil(log2 of the sum of 2^a); a column with a number that is no integer is summed in double. NaN when out of memory. */
 static double log2_ceil_of(const gram_operand *a, int64_t j)
 {
     double *all = calloc((size_t)a->rows + 1, sizeof *all), max = column_max(a, j), sum = 0, g = max;
     int64_t n = 0;
     bool whole = isfinite(max);
-    for (int64_t i = 0; i < a->rows && all; i++)
+    if (!all)
+        return NAN;
+    for (int64_t i = 0; i < a->rows; i++)
         if (gram_kept(a, i, j) && gram_entry(a, i, j) != -INFINITY)
             all[n++] = gram_entry(a, i, j);
     for (int64_t i = 0; i < n && isfinite(max); i++) {
