@@ -58,12 +58,23 @@ void gram_template_end(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* template.lua's render, which is kept, as the templates are that it has read. */
+static void push_render(lua_State *L)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, "render") == LUA_TFUNCTION)
+        return;
+    lua_pop(L, 1);
+    if (luaL_loadstring(L, gram_template_lua) != LUA_OK)
+        lua_error(L);
+    lua_call(L, 0, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "render");
+}
+
 /* render(template, name, model), its message in place of the text where it fails. */
 static int render(lua_State *L)
 {
-    if (luaL_loadstring(L, gram_template_lua) != LUA_OK)
-        return lua_error(L);
-    lua_call(L, 0, 1);
+    push_render(L);
     lua_insert(L, 1);
     lua_call(L, 3, 1);
     return 1;

@@ -5,7 +5,7 @@
 --                 indentation, and an empty one leaves no line
 --
 -- translate(text) gives Lua source, a line for each line of the template, so that an error names the template's line.
--- render(text, name, model) runs it with the model's fields as its globals.
+-- render(text, name, model) runs it with the model's fields as its globals, of the same model each time.
 
 local function parts(line)
    local out, at = {}, 1
@@ -34,6 +34,17 @@ local function translate(text)
    return table.concat(out)
 end
 
+-- The templates that were rendered before, by name, each as the function it is.
+local chunks = {}
+
+local function chunk_of(text, name, model)
+   local globals = setmetatable({}, { __index = function(_, key) return model[key] or _ENV[key] end })
+   local chunk, message = load(translate(text), "=" .. name, "t", globals)
+   if not chunk then error(message, 0) end
+   chunks[name] = chunk
+   return chunk
+end
+
 local function render(text, name, model)
    local out = {}
    local function line(...)
@@ -45,9 +56,7 @@ local function render(text, name, model)
       if text == "" then return end
       for part in (text .. "\n"):gmatch("([^\n]*)\n") do line(part == "" and "" or indent, part) end
    end
-   local globals = setmetatable({}, { __index = function(_, key) return model[key] or _ENV[key] end })
-   local chunk, message = load(translate(text), "=" .. name, "t", globals)
-   if not chunk then error(message, 0) end
+   local chunk = chunks[name] or chunk_of(text, name, model)
    chunk(line, lines)
    return table.concat(out)
 end
