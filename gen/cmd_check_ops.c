@@ -119,7 +119,7 @@ static void check_operand(gram_ctx *ctx, row *r, int k)
     for (int round = 0; round < ROUNDS && left > 0; round++)
         left = differences(ctx, r, k);
     r->exact &= left == 0;
-    evaluate(ctx, r, gram_gradient(ctx, r->spec, 1, &name), got);
+    evaluate(ctx, r, gram_gradient(ctx, r->spec, 1, &name, false), got);
     for (int i = 0; i < POINTS; i++) {
         double error = fabs(got[i] - r->slope[i]) / (1 + fabs(r->slope[i]));
         r->worst = error <= r->worst ? r->worst : error;

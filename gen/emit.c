@@ -310,7 +310,7 @@ static int list_kernels(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan,
     kernels[0] = (kernel){traced, plan};
     if (!file || (!traced->ngrad && !gradient_too))
         return 1;
-    const gram_spec *gradient = gram_gradient(ctx, traced, traced->ngrad, traced->grad);
+    const gram_spec *gradient = gram_gradient(ctx, traced, traced->ngrad, traced->grad, false);
     gram_plan *backward = gram_plan_make(ctx, gram_simplify(ctx, gradient), plan->real_bits);
     plan->wide = backward->wide = plan->wide || backward->wide;
     kernels[1] = (kernel){gradient, backward};

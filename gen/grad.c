@@ -34,9 +34,9 @@ static void check_free(const gram_reverse *r, const gram_spec *out, const char *
         gram_fail(r->ctx, (gram_loc){0}, "the gradient of %s: the name %s is taken", r->spec->name, name);
 }
 
-/* The declaration of dO for an output O: an array like O's. A row is declared as a column and turned, for so vectors lie;
- * a gradient lies as its input. */
-static gram_input declaration(gram_reverse *r, const gram_output *output)
+/* The declaration of an output O as an input: an array like O's. A row is declared as a column and turned, for so vectors
+ * lie; a gradient lies as its input. */
+static gram_input declaration(const gram_output *output)
 {
     const gram_node *node = output->node;
     bool row = node->vector && gram_dim_is(node->rows, 1), column = node->vector && gram_dim_is(node->cols, 1);
@@ -53,9 +53,9 @@ static gram_input declaration(gram_reverse *r, const gram_output *output)
         in = *output->like;
     else if (in.kind == GRAM_TOKENS && gram_is_weights(node))
         in.kind = GRAM_MATRIX;
-    in.name = gram_format(r->ctx, "d%s", output->name);
+    in.name = output->name;
     in.loc = node->loc;
-    in.optional = true;
+    in.optional = false;
     in.key = NULL;
     return in;
 }
@@ -79,7 +79,10 @@ static gram_node *add_input(gram_reverse *r, gram_spec *out, gram_input input)
 static gram_node *output_gradient(gram_reverse *r, gram_spec *out, const gram_output *output)
 {
     const gram_node *node = output->node;
-    gram_node *g = add_input(r, out, declaration(r, output));
+    gram_input in = declaration(output);
+    in.name = gram_format(r->ctx, "d%s", output->name);
+    in.optional = true;
+    gram_node *g = add_input(r, out, in);
     g = gram_dim_equal(g->rows, node->rows) && gram_dim_equal(g->cols, node->cols)
             ? g
             : gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, g);
@@ -184,7 +187,20 @@ static void hand_all_on(gram_reverse *r)
     }
 }
 
-gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char *const *names)
+/* The spec's outputs as inputs, whose values stand for the outputs' nodes. */
+static void give_outputs(gram_reverse *r, gram_spec *out)
+{
+    gram_given *all = gram_alloc(r->ctx, (size_t)(out->ngiven + r->spec->noutputs + 1) * sizeof *all);
+    if (out->ngiven)
+        memcpy(all, out->given, (size_t)out->ngiven * sizeof *all);
+    out->given = all;
+    for (int k = 0; k < r->spec->noutputs; k++) {
+        gram_node *leaf = add_input(r, out, declaration(&r->spec->outputs[k]));
+        out->given[out->ngiven++] = (gram_given){r->spec->outputs[k].node, leaf->input};
+    }
+}
+
+gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char *const *names, bool given)
 {
     gram_reverse r = {.ctx = ctx, .spec = spec};
     const gram_input **by = inputs_named(&r, &n, n ? names : NULL);
@@ -192,12 +208,14 @@ gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char
     *out = *spec;
     out->name = gram_format(ctx, "%s_backward", spec->name);
     out->ninputs = out->noutputs = out->ngrad = out->northogonal = out->npermutation = 0;
-    out->inputs = gram_alloc(ctx, (size_t)(spec->ninputs + spec->noutputs + 1) * sizeof *out->inputs);
+    out->inputs = gram_alloc(ctx, (size_t)(spec->ninputs + 2 * spec->noutputs + 1) * sizeof *out->inputs);
     out->outputs = gram_alloc(ctx, (size_t)(n + 1) * sizeof *out->outputs);
     for (int k = 0; k < spec->ninputs; k++)
         out->inputs[out->ninputs++] = spec->inputs[k];
     start(&r);
     mark_wanted(&r, by, n);
+    if (given)
+        give_outputs(&r, out);
     for (int k = 0; k < spec->noutputs; k++)
         gram_collect(&r, spec->outputs[k].node, output_gradient(&r, out, &spec->outputs[k]));
     hand_all_on(&r);

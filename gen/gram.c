@@ -79,7 +79,8 @@ void gram_compile(gram_ctx *ctx, gram_build *build)
     build->spec = gram_trace(ctx, &build->request);
     for (int k = 0; k < build->request.nderivatives; k++) {
         const gram_derivative *by = &build->request.derivatives[k];
-        build->spec = (by->forward ? gram_tangent : gram_gradient)(ctx, build->spec, by->n, by->names);
+        build->spec = by->forward ? gram_tangent(ctx, build->spec, by->n, by->names)
+                                  : gram_gradient(ctx, build->spec, by->n, by->names, by->given);
     }
     build->times.trace = lap(&clock);
     if (build->jit == GRAM_JIT_REFERENCE)

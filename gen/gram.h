@@ -58,11 +58,13 @@ typedef struct gram_option {
 /* A derivative of a kernel by the inputs named; n 0: by those that the spec's `grad` names, or all that take floats.
  * Reverse mode, NAME_backward: beside the inputs it takes dO for each output O (left out: zeros), and gives dX for each
  * input X named. Forward mode, NAME_forward: it takes tX for each input X named (left out: zeros), and gives tO for each
- * output O, the derivative of O along them. */
+ * output O, the derivative of O along them. With `given`, reverse mode takes each output O itself too, as the kernel gave it, and
+ * does not compute again what it holds: a logsumexp and a softmax's sums, say. */
 typedef struct gram_derivative {
     int forward;
     int n;
     const char *const *names;
+    int given;
 } gram_derivative;
 
 /* How to make a kernel; zeros are the defaults. */

@@ -182,6 +182,12 @@ typedef struct gram_output {
     bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 
+/* A node whose value an input holds too, so that no kernel need compute it: a gradient's, of an output that is given. */
+typedef struct gram_given {
+    gram_node *node;
+    const gram_input *input;
+} gram_given;
+
 /* Two sizes that met in an operation, at least one of them a sum: the kernel checks that they are equal when it runs. */
 typedef struct gram_check {
     gram_dim a, b;
@@ -198,6 +204,8 @@ typedef struct gram_spec {
     gram_input **inputs; /* in order of declaration */
     int noutputs;
     gram_output *outputs; /* sorted by name */
+    int ngiven;
+    gram_given *given;
     int nchecks, check_capacity;
     gram_check *checks;
     double tolerance;              /* 0: the default of the real type */

@@ -212,9 +212,13 @@ static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
 
 static void orient(gram_planner *p, gram_spec *spec)
 {
+    for (int k = 0; k < spec->ngiven; k++)
+        gram_plan_know(p, spec->given[k].node->id);
     gram_node **done = gram_alloc(p->ctx, (size_t)p->known * sizeof *done);
     for (int k = 0; k < spec->noutputs; k++)
         spec->outputs[k].node = oriented(p, spec->outputs[k].node, done);
+    for (int k = 0; k < spec->ngiven; k++)
+        spec->given[k].node = oriented(p, spec->given[k].node, done);
 }
 
 static bool is_weights(const gram_input *in)
@@ -243,6 +247,21 @@ static void add_inputs(gram_planner *p)
     for (int k = 0; k < p->nlive; k++)
         if (p->live[k]->op == GRAM_OP_INPUT)
             gram_plan_hold(p, p->live[k], p->live[k]->input->index);
+}
+
+/* What an input gives needs no step. */
+static void add_given(gram_planner *p)
+{
+    for (int k = 0; k < p->plan->spec->ngiven; k++) {
+        const gram_node *node = p->plan->spec->given[k].node;
+        const gram_input *in = p->plan->spec->given[k].input;
+        bool lies = gram_dim_equal(node->rows, in->rows) && gram_dim_equal(node->cols, in->cols);
+        gram_plan_know(p, node->id);
+        if (!p->computed[node->id])
+            gram_plan_hold(p, node, lies ? in->index
+                                         : gram_plan_view(p, in->index, GRAM_VIEW_TRANSPOSE, node->rows, node->cols,
+                                                          gram_dim_number(0)));
+    }
 }
 
 static void add_outputs(gram_planner *p)
@@ -287,6 +306,9 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     *own = *spec;
     own->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *own->outputs);
     memcpy(own->outputs, spec->outputs, (size_t)spec->noutputs * sizeof *own->outputs);
+    own->given = gram_alloc(ctx, (size_t)(spec->ngiven + 1) * sizeof *own->given);
+    for (int k = 0; k < spec->ngiven; k++)
+        own->given[k] = spec->given[k];
     p.plan->spec = own;
     p.plan->real_bits = real_bits;
     list_live(&p);
@@ -296,6 +318,7 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     add_inputs(&p);
     int first = p.plan->nbuffers;
     add_outputs(&p);
+    add_given(&p);
     compute_outputs(&p, first);
     gram_plan_names(&p);
     gram_schedule(ctx, p.plan);

@@ -492,11 +492,22 @@ static gram_node *rebuilt(rebuild *r, gram_node *node)
     return r->done[node->id] = result;
 }
 
+/* What is given was made simpler as outputs are, after the outputs. */
+static void take_given(gram_ctx *ctx, gram_spec *simple, const gram_spec *spec)
+{
+    simple->given = gram_alloc(ctx, (size_t)(spec->ngiven + 1) * sizeof *simple->given);
+    simple->noutputs = spec->noutputs;
+    for (int k = 0; k < spec->ngiven; k++)
+        simple->given[k] = (gram_given){simple->outputs[spec->noutputs + k].node, spec->given[k].input};
+}
+
 gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
 {
     int most = 0;
     for (int k = 0; k < spec->noutputs; k++)
         most = spec->outputs[k].node->id > most ? spec->outputs[k].node->id : most;
+    for (int k = 0; k < spec->ngiven; k++)
+        most = spec->given[k].node->id > most ? spec->given[k].node->id : most;
     size_t n = (size_t)most + 1;
     rebuild r = {ctx, gram_alloc(ctx, n * sizeof *r.done), gram_alloc(ctx, n * sizeof *r.users)};
     char *seen = gram_alloc(ctx, n);
@@ -504,12 +515,15 @@ gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec)
         count_users(&r, spec->outputs[k].node, seen);
     gram_spec *simple = gram_alloc(ctx, sizeof *simple);
     *simple = *spec;
-    simple->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *simple->outputs);
+    simple->outputs = gram_alloc(ctx, (size_t)(spec->noutputs + spec->ngiven + 1) * sizeof *simple->outputs);
     for (int k = 0; k < spec->noutputs; k++) {
         simple->outputs[k] = spec->outputs[k];
         simple->outputs[k].node = rebuilt(&r, spec->outputs[k].node);
         simple->outputs[k].traced = spec->outputs[k].node;
     }
+    for (int k = 0; k < spec->ngiven; k++)
+        simple->outputs[simple->noutputs++].node = rebuilt(&r, spec->given[k].node);
     gram_chain_order(ctx, simple);
+    take_given(ctx, simple, spec);
     return simple;
 }

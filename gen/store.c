@@ -114,6 +114,7 @@ static void add_derivatives(gram_sha256 *hash, const gram_load_options *o)
 {
     for (int i = 0; i < o->nderivatives; i++) {
         gram_sha256_add_string(hash, o->derivatives[i].forward ? "forward" : "backward");
+        gram_sha256_add(hash, &o->derivatives[i].given, sizeof o->derivatives[i].given);
         gram_sha256_add(hash, &o->derivatives[i].n, sizeof o->derivatives[i].n);
         for (int k = 0; k < o->derivatives[i].n; k++)
             gram_sha256_add_string(hash, o->derivatives[i].names[k]);

@@ -75,8 +75,8 @@ static void take_inputs(gram_ctx *ctx, const gram_spec *spec, const gram_spec *g
 
 gram_spec *gram_tangent(gram_ctx *ctx, const gram_spec *spec, int n, const char *const *names)
 {
-    const gram_spec *gradient = gram_gradient(ctx, spec, n, names);
-    gram_spec *out = gram_gradient(ctx, gradient, spec->noutputs, added_inputs(ctx, spec, gradient));
+    const gram_spec *gradient = gram_gradient(ctx, spec, n, names, false);
+    gram_spec *out = gram_gradient(ctx, gradient, spec->noutputs, added_inputs(ctx, spec, gradient), false);
     out->name = gram_format(ctx, "%s_forward", spec->name);
     take_inputs(ctx, spec, gradient, out);
     for (int k = 0; k < out->noutputs; k++) {

@@ -169,6 +169,11 @@ for step = 1, 200 do
     W:add(linear:grad({ X = X, W = W, dY = 2 * Y }).W, -0.02)
 end
 check(last < 1e-3 * first, "training")
+do
+    local Y = linear { X = X, W = W }.Y
+    local given, made = linear:grad({ X = X, W = W, dY = 2 * Y, Y = Y }).W, linear:grad({ X = X, W = W, dY = 2 * Y }).W
+    check((given - made):abs():max() == 0, "the gradient with the outputs given")
+end
 check(linear:gradient("W").outputs[1].name == "dW", "the gradient by one input")
 
 -- ---- specs as functions ----

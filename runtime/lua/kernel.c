@@ -177,7 +177,7 @@ static kernel *new_kernel(lua_State *lua, gram_kernel *gram)
     const gram_port *ports;
     const int room = gram_inputs(gram, &ports) + gram_outputs(gram, &ports) + SPARE;
     const size_t each = sizeof(gram_argument) + sizeof(gram_array) + sizeof(int64_t);
-    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 1); /* its user value: the gradient */
+    kernel *k = lua_newuserdatauv(lua, sizeof *k + (size_t)room * each, 2); /* its user values: the gradients */
     k->gram = gram;
     k->room = room;
     k->arrays = (gram_array *)(k->arguments + room);
@@ -347,11 +347,11 @@ static int weights(lua_State *lua)
 
 /* ---- gradients ---- */
 
-static void load_gradient(lua_State *lua, const kernel *k, int n, const char *const *names)
+static void load_gradient(lua_State *lua, const kernel *k, int n, const char *const *names, int given)
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
-    if (gram_load_derivative(k->gram, &(gram_derivative){0, n, names}, &gradient, message, sizeof message) != GRAM_OK)
+    if (gram_load_derivative(k->gram, &(gram_derivative){0, n, names, given}, &gradient, message, sizeof message) != GRAM_OK)
         raise(lua, message);
     wrap(lua, gradient);
 }
@@ -364,19 +364,32 @@ static int gradient(lua_State *lua)
     const char **names = lua_newuserdatauv(lua, (size_t)(n + 1) * sizeof *names, 0);
     for (int i = 0; i < n; i++)
         names[i] = luaL_checkstring(lua, i + 2);
-    load_gradient(lua, k, n, names);
+    load_gradient(lua, k, n, names, 0);
     return 1;
 }
 
-/* k:grad { Q = q, ..., dO = d }: the gradients by every input that takes floats, under the inputs' names. */
+/* Is the kernel's first output among the arrays at index 2? */
+static int gives_outputs(lua_State *lua, const kernel *k)
+{
+    const gram_port *outputs;
+    if (gram_outputs(k->gram, &outputs) == 0 || !lua_istable(lua, 2))
+        return 0;
+    const int given = lua_getfield(lua, 2, outputs[0].name) != LUA_TNIL;
+    lua_pop(lua, 1);
+    return given;
+}
+
+/* k:grad { Q = q, ..., dO = d }: the gradients by every input that takes floats, under the inputs' names. With O = o, all outputs
+ * as k gave them, what they hold is not computed again. */
 static int grad(lua_State *lua)
 {
     const kernel *k = check(lua, 1);
     lua_settop(lua, 2);
-    if (lua_getiuservalue(lua, 1, 1) != LUA_TUSERDATA) {
-        load_gradient(lua, k, 0, NULL);
+    const int given = gives_outputs(lua, k);
+    if (lua_getiuservalue(lua, 1, 1 + given) != LUA_TUSERDATA) {
+        load_gradient(lua, k, 0, NULL, given);
         lua_pushvalue(lua, -1);
-        lua_setiuservalue(lua, 1, 1);
+        lua_setiuservalue(lua, 1, 1 + given);
     }
     lua_pushvalue(lua, 2);
     lua_call(lua, 1, 1);

@@ -9,7 +9,7 @@
 
 typedef struct kernel {
     PyObject_HEAD gram_kernel *gram;
-    PyObject *gradient; /* the kernel that grad calls; NULL until it does */
+    PyObject *gradient[2]; /* the kernels that grad calls, without and with outputs given; NULL until it does */
 } kernel;
 
 enum { SPARE = 8 }; /* so many names that the kernel does not have still get the error that says so */
@@ -220,20 +220,34 @@ static PyObject *weights(PyObject *self, PyObject *path)
 
 /* ---- gradients ---- */
 
-static PyObject *load_gradient(PyObject *self, int n, const char *const *names)
+static PyObject *load_gradient(PyObject *self, int n, const char *const *names, int given)
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
     gram_status status;
-    Py_BEGIN_ALLOW_THREADS status = gram_load_derivative(((kernel *)self)->gram, &(gram_derivative){0, n, names},
+    Py_BEGIN_ALLOW_THREADS status = gram_load_derivative(((kernel *)self)->gram, &(gram_derivative){0, n, names, given},
                                                          &gradient, message, sizeof message);
     Py_END_ALLOW_THREADS return status == GRAM_OK ? gram_python_kernel(state_of(self), gradient)
                                                   : gram_python_raise(state_of(self), status, message);
 }
 
-/* k.gradient("Q", ...): the kernel that takes k's inputs and dO, and gives dQ. */
-static PyObject *gradient(PyObject *self, PyObject *args)
+/* Is the keyword `given` true? It is the only one there may be: -1 otherwise. */
+static int take_given(PyObject *keywords)
 {
+    PyObject *given = keywords ? PyDict_GetItemString(keywords, "given") : NULL;
+    if (keywords && PyDict_Size(keywords) != (given ? 1 : 0)) {
+        PyErr_SetString(PyExc_TypeError, "gradient takes names of inputs, and given=True");
+        return -1;
+    }
+    return given ? PyObject_IsTrue(given) : 0;
+}
+
+/* k.gradient("Q", ...): the kernel that takes k's inputs and dO, and gives dQ; with given=True it takes O too. */
+static PyObject *gradient(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    const int given = take_given(keywords);
+    if (given < 0)
+        return NULL;
     const int n = (int)PyTuple_Size(args);
     const char **names = PyMem_Malloc((size_t)(n + 1) * sizeof *names);
     if (!names)
@@ -241,7 +255,7 @@ static PyObject *gradient(PyObject *self, PyObject *args)
     int failed = 0;
     for (int i = 0; i < n && !failed; i++)
         failed = !(names[i] = text_of(PyTuple_GetItem(args, i)));
-    PyObject *result = failed ? NULL : load_gradient(self, n, names);
+    PyObject *result = failed ? NULL : load_gradient(self, n, names, given);
     PyMem_Free((void *)names);
     return result;
 }
@@ -259,16 +273,27 @@ static PyObject *without_d(PyObject *results)
     return dict;
 }
 
-/* k.grad(Q=q, ..., dO=do): the gradients by every input that takes floats. */
+/* Is the kernel's first output among the arrays? */
+static int gives_outputs(const kernel *k, PyObject *args, PyObject *keywords)
+{
+    const gram_port *outputs;
+    if (gram_outputs(k->gram, &outputs) == 0)
+        return 0;
+    PyObject *first = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+    return (keywords && PyDict_GetItemString(keywords, outputs[0].name)) ||
+           (first && PyDict_Check(first) && PyDict_GetItemString(first, outputs[0].name));
+}
+
+/* k.grad(Q=q, ..., dO=do): the gradients by every input that takes floats. With O=o, what k gave is not computed again. */
 static PyObject *grad(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    kernel *k = (kernel *)self;
-    PyObject *made = k->gradient ? NULL : load_gradient(self, 0, NULL);
-    if (!k->gradient)
-        k->gradient = made;
+    const int given = gives_outputs((kernel *)self, args, keywords);
+    PyObject **own = &((kernel *)self)->gradient[given], *made = *own ? NULL : load_gradient(self, 0, NULL, given);
+    if (!*own)
+        *own = made;
     else
         Py_XDECREF(made);
-    return k->gradient ? without_d(call_kernel(k->gradient, args, keywords)) : NULL;
+    return *own ? without_d(call_kernel(*own, args, keywords)) : NULL;
 }
 
 /* ---- properties ---- */
@@ -377,7 +402,8 @@ static PyMethodDef methods[] = {
     {"cost", GRAM_METHOD(cost), METH_VARARGS | METH_KEYWORDS,
      "cost(**inputs): operations, bytes and workspace of such a call."},
     {"grad", GRAM_METHOD(grad), METH_VARARGS | METH_KEYWORDS, "grad(**inputs, dO=...): the gradients by input."},
-    {"gradient", gradient, METH_VARARGS, "gradient(*names): the kernel of the gradient by these inputs."},
+    {"gradient", GRAM_METHOD(gradient), METH_VARARGS | METH_KEYWORDS,
+     "gradient(*names, given=False): the kernel of the gradient by these inputs."},
     {"weights", weights, METH_O, "weights(path): the inputs that a .safetensors or .npz file holds."},
     {NULL, NULL, 0, NULL},
 };
@@ -391,7 +417,8 @@ static void free_kernel(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     gram_free(((kernel *)self)->gram);
-    Py_XDECREF(((kernel *)self)->gradient);
+    Py_XDECREF(((kernel *)self)->gradient[0]);
+    Py_XDECREF(((kernel *)self)->gradient[1]);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -414,6 +441,6 @@ PyObject *gram_python_kernel(gram_module_state *state, gram_kernel *gram)
         return NULL;
     }
     k->gram = gram;
-    k->gradient = NULL;
+    k->gradient[0] = k->gradient[1] = NULL;
     return (PyObject *)k;
 }

@@ -45,9 +45,13 @@ class Kernel:
                  **arrays: Array) -> Dict[str, Array]:
         """The outputs by name. out={"O": o} computes only O, into o; out={"O": None} makes it."""
     def grad(self, inputs: Mapping[str, Array] = ..., /, **arrays: Array) -> Dict[str, Array]:
-        """The gradients of sum(O * dO) by each input that takes floats: k.grad(Q=q, K=k_, V=v, dO=do)["Q"]."""
-    def gradient(self, *names: str) -> "Kernel":
-        """The kernel of the gradient by these inputs (none: all): it takes dO beside the inputs, and gives dQ."""
+        """The gradients of sum(O * dO) by each input that takes floats: k.grad(Q=q, K=k_, V=v, dO=do)["Q"].
+
+        With all outputs as k gave them, k.grad(Q=q, ..., dO=do, **out), what they hold is not computed again.
+        """
+    def gradient(self, *names: str, given: bool = False) -> "Kernel":
+        """The kernel of the gradient by these inputs (none: all): it takes dO beside the inputs, and gives dQ. given: it
+        takes O too."""
     def cost(self, inputs: Mapping[str, Array] = ..., /, **arrays: Array) -> Dict[str, float]:
         """What such a call takes: its "operations", the "bytes" of its inputs, and its "workspace" in bytes."""
     def weights(self, path: Union[str, os.PathLike[str]]) -> Dict[str, Array]:

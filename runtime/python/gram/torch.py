@@ -6,29 +6,34 @@
     f.sum().backward()
 
 Tensors are on the CPU and are not copied where their type is the kernel's. The backward pass is a kernel too, made when it is
-first needed, for the inputs that need it; being a function of this kind itself, it can be differentiated again.
+first needed, for the inputs that need it, and reads what the forward pass gave rather than compute it again; being a function of this kind itself, it can
+be differentiated again.
 """
 import torch
 
 
 class _Function(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kernel, names, *tensors):
-        ctx.kernel, ctx.names = kernel, names
-        ctx.save_for_backward(*tensors)
+    def forward(ctx, kernel, gives, names, *tensors):
+        ctx.kernel, ctx.gives, ctx.names = kernel, gives, names  # gives: the gradient takes the outputs
         out = kernel({name: tensor.detach() for name, tensor in zip(names, tensors)})
-        return tuple(torch.from_dlpack(out[port.name]) for port in kernel.outputs)
+        out = tuple(torch.from_dlpack(out[port.name]) for port in kernel.outputs)
+        ctx.save_for_backward(*tensors, *out)
+        return out
 
     @staticmethod
     def backward(ctx, *slopes):
         given = dict(zip(ctx.names, ctx.saved_tensors))
-        needed = [name for name, needs in zip(ctx.names, ctx.needs_input_grad[2:]) if needs]
-        for port, slope in zip(ctx.kernel.outputs, slopes):
+        needed = [name for name, needs in zip(ctx.names, ctx.needs_input_grad[3:]) if needs]
+        tensors, out = ctx.saved_tensors[:len(ctx.names)], ctx.saved_tensors[len(ctx.names):]
+        for port, value, slope in zip(ctx.kernel.outputs, out, slopes):
+            if ctx.gives:
+                given[port.name] = value.detach()
             if slope is not None:
                 given["d" + port.name] = slope
-        gradient = ctx.kernel.gradient(*needed)
-        found = dict(zip((port.name[1:] for port in gradient.outputs), _Function.apply(gradient, tuple(given), *given.values())))
-        return (None, None) + tuple(_like(found.get(name), tensor) for name, tensor in zip(ctx.names, ctx.saved_tensors))
+        gradient = ctx.kernel.gradient(*needed, given=ctx.gives)
+        found = dict(zip((port.name[1:] for port in gradient.outputs), _Function.apply(gradient, False, tuple(given), *given.values())))
+        return (None, None, None) + tuple(_like(found.get(name), tensor) for name, tensor in zip(ctx.names, tensors))
 
 
 def _like(gradient, tensor):
@@ -40,6 +45,6 @@ def function(kernel):
     """The kernel as a function of its inputs by name."""
     def call(**tensors):
         given = {name: torch.as_tensor(value) for name, value in tensors.items()}
-        out = _Function.apply(kernel, tuple(given), *given.values())
+        out = _Function.apply(kernel, True, tuple(given), *given.values())
         return out[0] if len(out) == 1 else {port.name: value for port, value in zip(kernel.outputs, out)}
     return call
