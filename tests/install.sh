@@ -40,6 +40,9 @@ for source in tests/examples/*.c; do
     check "$source" $CC -std=c11 -Wall -Wextra -Wpedantic -Werror "$source" $flags -o "$program"
     check "$program links libgram.so" sh -c "ldd '$program' | grep -q libgram.so.0"
 done
+if echo '#include <ggml.h>' | $CC -E -xc - >/dev/null 2>&1; then
+    check 'an operator of ggml' $CC -std=c11 -Wall -Wextra -Wpedantic -Werror -c tests/examples/ggml/operator.c $flags -o "$prefix/operator.o"
+fi
 cd "$prefix" || exit 1
 prints 'n = 1000   the first query sees the first key only: -0.78 = -0.78' ./lengths share/gram/specs/gqa_softcap.lua
 prints 'wrong.lua:2: error:' ./questions
