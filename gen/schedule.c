@@ -275,7 +275,7 @@ static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buf
     return NULL;
 }
 
-/* Is b made where a is last read, block by block in a's place? Heads of a then lie as those of b do. */
+/* Is b made where a, made before, is last read, block by block in a's place? Heads of a then lie as those of b do. */
 static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
 {
     if (a->first >= b->first || a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
@@ -287,7 +287,8 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
     return to && blocks && to->type == from->type && gram_dim_is(step->outer, 1) &&
            gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
            gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
-           to->batched == from->batched && to->batched == step->batched && reads_blocks(step, a->index);
+           to->batched == from->batched && to->batched == step->batched && gram_dim_equal(to->each, from->each) &&
+           gram_dim_equal(to->each, step->each) && reads_blocks(step, a->index);
 }
 
 /* Puts the heads of what is taken over inside a token where what takes over has them there. */
@@ -311,8 +312,8 @@ static bool fits_output(const gram_plan *plan, const gram_life *life, const gram
 {
     const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
     return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && gram_dim_equal(a->rows, b->rows) &&
-           gram_dim_equal(a->cols, b->cols) && a->heads == b->heads && a->batched == b->batched && !b->weights &&
-           !a->read_beyond && life->few_last <= life->last;
+           gram_dim_equal(a->cols, b->cols) && a->heads == b->heads && a->batched == b->batched &&
+           gram_dim_equal(a->each, b->each) && !b->weights && !a->read_beyond && life->few_last <= life->last;
 }
 
 static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)
