@@ -83,7 +83,7 @@ static double step_flops(const gram_step *step, const gram_trial *t)
                         ? 2 * (double)step->leaves[0].inner.number * (inner - (double)step->leaves[0].inner.number)
                         : 0;
     return 2 * queries * (lanes * inner + before) * (step->heads > 0 ? step->heads : 1) *
-           (step->batched ? (double)t->batch : 1);
+           (step->batched ? (double)t->batch : 1) * (double)gram_dim_value(step->each, t->sizes);
 }
 
 static double plan_flops(const gram_plan *plan, const gram_trial *t)

@@ -435,11 +435,14 @@ static const struct {
     {GRAM_OP_ROWS, rows_of},
     {GRAM_OP_SUM, sum_of_product},
     {GRAM_OP_SUM, sum_of_weighted},
+    {GRAM_OP_RESHAPE, gram_items_again},
 };
 
 static gram_node *apply_rules(gram_ctx *ctx, gram_node *node)
 {
     gram_node *simpler = gram_op_is_scalar(node->op) ? fold(ctx, node) : NULL;
+    if (!simpler)
+        simpler = gram_items_beside(ctx, node);
     for (size_t k = 0; !simpler && k < sizeof rules / sizeof *rules; k++)
         if (rules[k].op == node->op)
             simpler = rules[k].rule(ctx, node);

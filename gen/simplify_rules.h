@@ -78,4 +78,11 @@ gram_node *gram_product_of_blocks(gram_ctx *ctx, const gram_node *node);
 /* X (A + B) = X A + X B where A and B are products over pairs: an n x n matrix is never built for the identity σ. */
 gram_node *gram_product_distribute(gram_ctx *ctx, const gram_node *node);
 
+/* --- inside `each` (items.c) --------------------------------------------------------------------------------------- */
+
+/* What looks at one column at a time by way of all items' columns side by side; NULL where columns of an item meet. */
+gram_node *gram_items_beside(gram_ctx *ctx, const gram_node *node);
+/* RESHAPE of a RESHAPE is one, or none. */
+gram_node *gram_items_again(gram_ctx *ctx, const gram_node *node);
+
 #endif

@@ -505,7 +505,43 @@ def averaged(s):
     return add(s, X, mean, "-")
 
 
-TOKENS = [project_some, project_some, residual, map_tokens, map_tokens, normed, turned, cut_rows, stacked, reheaded, averaged]
+def softmax_down(S, kept=True):
+    """Down the last axis but one, where kept; zeros where nothing is."""
+    top = np.where(kept, S, -np.inf).max(axis=-2, keepdims=True, initial=-np.inf)
+    weights = np.where(kept, np.exp(np.minimum(S - np.where(np.isfinite(top), top, 0), 0)), 0)
+    return np.divide(weights, weights.sum(axis=-2, keepdims=True), out=np.zeros_like(weights), where=weights > 0)
+
+
+def by_items(s):
+    """Something done to each column, cut into tokens."""
+    X = some_tokens(s)
+    m = s.random.choice([k for k in range(1, 7) if X.rows % k == 0])
+    e = X.rows // m
+    if X.heads or X.keep is not None:
+        return None
+    T = np.swapaxes(np.moveaxis(X.array[:, 0], 1, 2).reshape(X.array.shape[0], -1, m, e), 2, 3)
+    W = matrix_input(s, s.random.choice([1, 3, e]), e)
+    Tt, W0 = np.swapaxes(T, 2, 3), W.array[:, None, 0]
+    seen = np.arange(m)[:, None] <= np.arange(m)
+    ways = [("{} * softmax({}:t() * {} / 4)", T @ softmax_down(Tt @ T / 4)),
+            ("{} * softmax(keep(causal, {}:t() * {})) - {} / 2", T @ softmax_down(Tt @ T, seen) - T / 2),
+            ("({} - mean_tokens({}) / 2):t()", np.swapaxes(T - T.mean(axis=3, keepdims=True) / 2, 2, 3)),
+            ("map(function(x, i, j) return tanh(x / 4 + j) end, {}) + max_tokens({}) / 2",
+             np.tanh(T / 4 + np.arange(m)) + T.max(axis=3, keepdims=True) / 2),
+            ("cumsum({}) / 4", T.cumsum(axis=3) / 4),
+            ("vcat(sum({}), {})", np.concatenate([T.sum(axis=2, keepdims=True), T], axis=2))]
+    if not W.heads:
+        ways.append((f"tanh({W.text} * {{}} / 4)", np.tanh(W0 @ T / 4)))
+    if e % 2 == 0:
+        halves = [softmax_down(np.swapaxes(h, 2, 3) @ h / 4) for h in (T[:, :, :e // 2], T[:, :, e // 2:])]
+        O = np.concatenate([T[:, :, :e // 2] @ halves[0], T[:, :, e // 2:] @ halves[1]], axis=2)
+        ways.append(("concat_heads(split_heads({}, 2) * softmax(split_heads({}, 2):t() * split_heads({}, 2) / 4))", O))
+    text, O = s.random.choice(ways)
+    array = np.moveaxis(np.swapaxes(O, 2, 3).reshape(*O.shape[:2], -1), 2, 1)[:, None]
+    return Value(f"each({X.text}, {m}, function(T) return {text.replace('{}', 'T')} end)", array, array.shape[2], X.cols)
+
+
+TOKENS = [by_items, by_items, by_items, project_some, project_some, residual, map_tokens, map_tokens, normed, turned, cut_rows, stacked, reheaded, averaged]
 
 
 # ---- pairs: size x size ----
