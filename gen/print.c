@@ -58,10 +58,10 @@ static bool has_items(gram_dim each)
 }
 
 /* Which of an array's items the step is at: the step's own, or the batch's where the array has no others. */
-static const char *item_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each)
+static const char *item_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each, bool batched)
 {
     if (has_items(step->each) && !has_items(each))
-        return gram_format(ctx, "batch / %s", gram_print_dim(ctx, spec, step->each));
+        return batched ? gram_format(ctx, "batch / %s", gram_print_dim(ctx, spec, step->each)) : "0";
     return step->batched ? "batch" : "0";
 }
 
@@ -75,7 +75,7 @@ const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step 
                           const char *suffix)
 {
     return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
-                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each),
+                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each, buffer->batched),
                        head_of(ctx, step, buffer->heads));
 }
 
@@ -194,7 +194,7 @@ static const char *one_number(printer *p, const gram_instr *instr)
     case GRAM_I_LOOP:
         return "(gram_int)column";
     case GRAM_I_BATCH:
-        return gram_format(p->ctx, "(gram_int)(%s)", item_of(p->ctx, p->plan->spec, p->step, gram_dim_number(1)));
+        return gram_format(p->ctx, "(gram_int)(%s)", item_of(p->ctx, p->plan->spec, p->step, gram_dim_number(1), true));
     case GRAM_I_ITEM:
         return gram_format(p->ctx, "(gram_int)(%s)", part_of(p->ctx, p->plan->spec, p->step));
     default:
@@ -719,7 +719,7 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
         at = "column";
         break;
     case GRAM_OP_BATCH:
-        at = item_of(ctx, spec, step, gram_dim_number(1));
+        at = item_of(ctx, spec, step, gram_dim_number(1), true);
         break;
     case GRAM_OP_ITEM:
         at = part_of(ctx, spec, step);
@@ -737,7 +737,7 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
 static const char *range_input(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
 {
     const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
-                                   item_of(ctx, spec, step, node->each), head_of(ctx, step, node->heads));
+                                   item_of(ctx, spec, step, node->each, node->batched), head_of(ctx, step, node->heads));
     return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
 }
 
@@ -749,7 +749,7 @@ static const char *range_gather(gram_ctx *ctx, const gram_spec *spec, const gram
     if (a->op != GRAM_OP_INPUT || a->type != GRAM_INT || (!down && !gram_dim_is(a->rows, 1)))
         return NULL;
     return gram_format(ctx, "gram_range_ids(gram_ids_at(&job->%s, %s, %s), job->%s.%s, %s, %s)", a->input->name,
-                       item_of(ctx, spec, step, a->each), head_of(ctx, step, a->heads), a->input->name,
+                       item_of(ctx, spec, step, a->each, a->batched), head_of(ctx, step, a->heads), a->input->name,
                        down ? "row" : "col", gram_print_dim(ctx, spec, down ? a->rows : a->cols),
                        gram_print_range(ctx, spec, step, node->args[down ? 1 : 2]));
 }
