@@ -41,12 +41,15 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
     }
 }
 
-/* node's value without gaps: a copy, where it lies otherwise. */
+/* node's value without gaps: a copy, made once, where it lies otherwise. */
 static int dense_buffer(gram_planner *p, gram_node *node)
 {
     int buffer = gram_plan_buffer(p, node);
     if (gram_buffer_dense(p->plan, buffer))
         return buffer;
+    for (int k = 0; k < p->plan->nbuffers; k++)
+        if (p->plan->buffers[k].node == node && gram_buffer_dense(p->plan, k))
+            return k;
     int copy = gram_plan_new_buffer(p, gram_buffer_like(node));
     gram_plan_map(p, node, copy);
     return copy;

@@ -48,7 +48,8 @@ bool gram_is_streamed(gram_planner *p, const gram_node *P, double result)
     bool used_once = P->id >= p->known || p->users[P->id] <= 1;
     if (!gram_is_formula(P) || (P->id < p->known && p->computed[P->id]))
         return false;
-    return gram_is_pair(P) || (used_once && gram_entries(P) > result && gram_holds_product(p, P));
+    bool items = !gram_dim_is(P->each, 1) && P->op == GRAM_OP_SOFTMAX; /* small, but one for each item */
+    return gram_is_pair(P) || items || (used_once && gram_entries(P) > result && gram_holds_product(p, P));
 }
 
 /* Is it a product that sums over tokens, whatever it multiplies: few rows, each as long as the sequence? */
