@@ -13,7 +13,8 @@
 --               has a coefficient for each cosine and each sine; here the two of a pair share one: K depends on more than
 --               the span otherwise (derived, not in the paper)
 --     5         Bochner as in the authors' code: other frequencies for sines than for cosines, no 1 / sqrt d
---     6         Mercer as in the authors' code: a number for each period, b_i + sum_j a_ij sin(j t / 10^q_i) + c_ij cos(j t / 10^q_i)
+--     6         Mercer as in the authors' code: a number for each period, b_i + sum_j a_ij sin(j s_i) + c_ij cos(j s_i), where
+--               s_i = t / 10^q_i
 --
 -- Times count from the sequence's first event. In f32 the angle w t keeps seven digits: where spans are long, --dtype f64.
 local e, p, heads, hidden = option("e", 32), option("p", 16), option("heads", 2), option("hidden", 64)

@@ -18,8 +18,9 @@ def table(values, label, hidden, scored, masked=None, selected=None, truth=None,
     masked = np.zeros(values.shape) if masked is None else masked
     cells = np.stack([np.where(masked, 0, values), masked], -1)
     return {"given": cells.reshape(values.shape[:2] + (-1,)).astype("f4"), "label": label.astype("i4"),
-            "hidden": hidden.astype("i4"), "scored": scored.astype("i4"), "truth": (values if truth is None else truth).astype("f4"),
-            "selected": np.zeros(values.shape, "i4") if selected is None else selected.astype("i4"), "weight": np.array(weight, "f4")}
+            "hidden": hidden.astype("i4"), "scored": scored.astype("i4"),
+            "truth": (values if truth is None else truth).astype("f4"), "weight": np.array(weight, "f4"),
+            "selected": np.zeros(values.shape, "i4") if selected is None else selected.astype("i4")}
 
 
 class Model:

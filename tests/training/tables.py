@@ -68,8 +68,8 @@ def learn(name, steps, seed):
     answers = model.run(given)["O"][0].argmax(-1)
     score, plain = (answers == label)[held_out].mean(), baseline(values, label, held_out)
     leaking = leaks(model, given, rng)
-    print(f"{name:<8} {score:6.1%} of {held_out.sum()} labels held out are right, by logistic regression {plain:6.1%}; numbers under masks "
-          + ("change answers" if leaking else "change nothing"))
+    print(f"{name:<8} {score:6.1%} of {held_out.sum()} labels held out are right, by logistic regression {plain:6.1%}; "
+          f"numbers under masks {'change answers' if leaking else 'change nothing'}")
     return score >= plain - 0.05 and not leaking
 
 
