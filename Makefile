@@ -42,10 +42,11 @@ all: $B/gram
 TILE_FLAGS = -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv
 ISAS = generic
 ifeq ($(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),x86_64)
-ISAS += avx2 avx512
+ISAS += avx2 avx512 avx512pop
 endif
 ISA_avx2 = -mavx2 -mfma
 ISA_avx512 = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+ISA_avx512pop = $(ISA_avx512) -mavx512vpopcntdq
 TYPES = f32 f32w f64
 TYPE_f32w = -DGRAM_INT64
 TYPE_f64 = -DGRAM_F64

@@ -102,7 +102,9 @@ static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *
 static void add_pack(gram_cost *cost, const gram_plan *plan, const gram_pack *pack)
 {
     gram_buffer like = plan->buffers[pack->buffer];
-    const int64_t whole = pack->panels ? GRAM_FEW_QUERIES : 512 / plan->real_bits;
+    const int64_t whole = pack->kind != GRAM_PACK_PADDED ? GRAM_FEW_QUERIES : 512 / plan->real_bits;
+    if (pack->kind == GRAM_PACK_PLANES)
+        like.cols = pack->inner;
     if (gram_dim_known(like.rows))
         like.rows.number = parts_of(like.rows.number, whole) * whole;
     add_bytes(cost, plan, &like);

@@ -39,13 +39,16 @@ static void add_pack(emitter *e, const gram_pack *pack)
     set(e, "buffer", b->name);
     set(e, "pack", gram_emit_pack_name(e, pack));
     set(e, "items", gram_emit_items(e, b->heads, b->batched, b->each));
-    set(e, "count", dim(e, pack->panels ? b->rows : b->cols));
-    set(e, "inner", dim(e, pack->panels ? b->cols : b->rows));
+    const bool panels = pack->kind != GRAM_PACK_PADDED;
+    set(e, "count", dim(e, panels ? b->rows : b->cols));
+    set(e, "inner", dim(e, pack->inner));
+    set(e, "terms", dim(e, b->cols));
     set(e, "from", gram_print_at(e->ctx, e->plan, &like, b, ""));
-    set(e, "to", gram_print_at(e->ctx, e->plan, &like, b, pack->panels ? "_panels" : "_padded"));
+    set(e, "to", gram_print_at(e->ctx, e->plan, &like, b, gram_format(e->ctx, "_%s", gram_pack_suffix(pack->kind))));
     gram_template_set_number(e->L, "heads", b->heads > 1 ? b->heads : 1);
     gram_template_set_flag(e->L, "batched", b->batched);
-    gram_template_set_flag(e->L, "panels", pack->panels);
+    gram_template_set_flag(e->L, "panels", panels);
+    gram_template_set_flag(e->L, "planes", pack->kind == GRAM_PACK_PLANES);
     gram_template_set_flag(e->L, "contiguous", gram_buffer_contiguous(e->plan, pack->buffer));
     gram_put(&e->bodies, "%s", gram_template_render(e->ctx, e->L, gram_template_pack, "pack.c.in"));
 }

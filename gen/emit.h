@@ -38,6 +38,8 @@ const char *gram_emit_linear_room(gram_emitter *e, const gram_step *step);
 
 /* Where every array lies, the caller's and those of the workspace, into the model (emit_place.c). */
 void gram_emit_tensors(gram_emitter *e);
+/* "padded", "panels", "planes": how a pack's name ends. */
+const char *gram_pack_suffix(gram_pack_kind kind);
 const char *gram_emit_pack_name(gram_emitter *e, const gram_pack *pack);
 /* When a pack is made, as a condition: a loop of few queries needs none. "": always, NULL: never. */
 const char *gram_emit_pack_when(gram_emitter *e, int pack);

@@ -119,9 +119,15 @@ static const char *buffer_size(emitter *e, const gram_buffer *b)
     return count(e, b, gram_format(e->ctx, "%s * %s%s", dim(e, b->rows), dim(e, b->cols), more));
 }
 
+const char *gram_pack_suffix(gram_pack_kind kind)
+{
+    static const char *const suffixes[] = {"padded", "panels", "planes"};
+    return suffixes[kind];
+}
+
 const char *gram_emit_pack_name(emitter *e, const gram_pack *pack)
 {
-    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, pack->panels ? "panels" : "padded");
+    return gram_format(e->ctx, "%s_%s", e->plan->buffers[pack->buffer].name, gram_pack_suffix(pack->kind));
 }
 
 const char *gram_emit_pack_when(emitter *e, int pack)
@@ -144,10 +150,10 @@ const char *gram_emit_pack_when(emitter *e, int pack)
 static const char *pack_each(emitter *e, const gram_pack *pack)
 {
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
-    if (pack->panels && gram_dim_known(b->rows))
-        return gram_format(e->ctx, "%lld * %s", (long long)(b->rows.number + 63) / 64 * 64, dim(e, b->cols));
-    if (pack->panels)
-        return gram_format(e->ctx, "gram_parts(%s, GRAM_TILE) * GRAM_TILE * %s", dim(e, b->rows), dim(e, b->cols));
+    if (pack->kind != GRAM_PACK_PADDED && gram_dim_known(b->rows))
+        return gram_format(e->ctx, "%lld * %s", (long long)(b->rows.number + 63) / 64 * 64, dim(e, pack->inner));
+    if (pack->kind != GRAM_PACK_PADDED)
+        return gram_format(e->ctx, "gram_parts(%s, GRAM_TILE) * GRAM_TILE * %s", dim(e, b->rows), dim(e, pack->inner));
     return gram_format(e->ctx, "%s * GRAM_PADDED(%s)", dim(e, b->cols), dim(e, b->rows));
 }
 
@@ -362,7 +368,8 @@ static const char *place_pack(emitter *e, int index)
     const gram_pack *pack = &e->plan->packs[index];
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
     const char *each = pack_each(e, pack);
-    const char *col = pack->panels ? dim(e, b->cols) : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
+    const char *col = pack->kind != GRAM_PACK_PADDED ? dim(e, pack->inner)
+                                                     : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
     const char *heads = gram_emit_items(e, b->heads, false, gram_dim_number(1));
     const char *batch = b->batched ? gram_format(e->ctx, "%s%s", heads, each) : "0";
     return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),

@@ -221,6 +221,11 @@ static void transpose(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, node->args[0], turned(r, g));
 }
 
+static void surrogate(gram_reverse *r, gram_node *node, gram_node *g)
+{
+    gram_collect(r, node->args[1], g);
+}
+
 /* A's entries got what was read of them: added up where they were read from. */
 static void gather(gram_reverse *r, gram_node *node, gram_node *g)
 {
@@ -458,6 +463,7 @@ typedef void (*gram_backward)(gram_reverse *r, gram_node *node, gram_node *g);
 static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_EXPAND] = pass,
     [GRAM_OP_KEEP] = keep,
+    [GRAM_OP_SURROGATE] = surrogate,
     [GRAM_OP_GATHER] = gather,
     [GRAM_OP_SCATTER] = scatter,
     [GRAM_OP_MATMUL] = matmul,

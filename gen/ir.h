@@ -59,6 +59,7 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(BATCH, "batch")         /* 1 x 1, batched: the item's index                                           */ \
     MOP(EXPAND, "expand")       /* A repeated to r x c                                                        */ \
     MOP(KEEP, "keep")           /* A where predicate B holds, else dropped                                    */ \
+    MOP(SURROGATE, "surrogate") /* A, whose gradient is handed on to B instead                                    */ \
     MOP(GATHER, "gather")       /* A[B, C]: entry (row B, column C) of A, clamped into range; a dropped one is 0 */ \
     MOP(SCATTER, "scatter")     /* r x c of zeros, to which A's entries are added at (row B, column C), clamped  */ \
     MOP(MATMUL, "matmul")       /* A (r x k) times B (k x c)                                                  */ \

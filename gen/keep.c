@@ -115,10 +115,19 @@ static gram_node *sum_heads(const rule *r)
 
 /* Operations without a row give a matrix like any other: nothing in it is dropped. */
 static gram_node *(*const rules[GRAM_OP_COUNT])(const rule *) = {
-    [GRAM_OP_EXPAND] = first,        [GRAM_OP_KEEP] = kept,         [GRAM_OP_TRANSPOSE] = transposed,
-    [GRAM_OP_SOFTMAX] = first,       [GRAM_OP_HCAT] = moved,        [GRAM_OP_VCAT] = moved,
-    [GRAM_OP_ROWS] = moved,          [GRAM_OP_RESHAPE] = reshaped,  [GRAM_OP_HEAD_AT] = head_at,
-    [GRAM_OP_STACK_HEADS] = moved,   [GRAM_OP_SPLIT_HEADS] = moved, [GRAM_OP_CONCAT_HEADS] = concat_heads,
+    [GRAM_OP_EXPAND] = first,
+    [GRAM_OP_KEEP] = kept,
+    [GRAM_OP_SURROGATE] = every,
+    [GRAM_OP_TRANSPOSE] = transposed,
+    [GRAM_OP_SOFTMAX] = first,
+    [GRAM_OP_HCAT] = moved,
+    [GRAM_OP_VCAT] = moved,
+    [GRAM_OP_ROWS] = moved,
+    [GRAM_OP_RESHAPE] = reshaped,
+    [GRAM_OP_HEAD_AT] = head_at,
+    [GRAM_OP_STACK_HEADS] = moved,
+    [GRAM_OP_SPLIT_HEADS] = moved,
+    [GRAM_OP_CONCAT_HEADS] = concat_heads,
     [GRAM_OP_SUM_HEADS] = sum_heads,
 };
 

@@ -44,10 +44,13 @@ typedef struct gram_buffer {
     gram_dim from;
 } gram_buffer;
 
-/* A copy made once per head and item: panels of 64 rows transposed, or columns padded to whole vectors. */
+/* A copy made once per head and item: columns padded to whole vectors; panels of 64 rows, transposed; or such panels of
+ * -1, 0 and 1 as bits, a word for each GRAM_WORD of them that says which are not 0, and one that says which are below 0. */
+typedef enum gram_pack_kind { GRAM_PACK_PADDED, GRAM_PACK_PANELS, GRAM_PACK_PLANES } gram_pack_kind;
 typedef struct gram_pack {
     int buffer;
-    bool panels;
+    gram_pack_kind kind;
+    gram_dim inner; /* of panels: what a row has */
 } gram_pack;
 
 /* Which axes a value varies along. */
@@ -94,7 +97,8 @@ typedef struct gram_program {
 typedef struct gram_leaf {
     gram_op op;
     int left, right;
-    gram_dim inner;
+    gram_dim inner, terms; /* what a row or column has, and what is summed over: more, where bits hold it */
+    bool bits;             /* both of -1, 0 and 1 */
     int pack;
     bool same; /* queries and keys are the same tokens of the workspace: packed keys serve as queries too */
     int scale; /* instruction of rate ONE that the product is multiplied by, or -1 */

@@ -99,14 +99,14 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
     return gram_buffer_contiguous(plan, b->base);
 }
 
-int gram_plan_pack(gram_planner *p, int buffer, bool panels)
+int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim inner)
 {
     gram_plan *plan = p->plan;
     for (int k = 0; k < plan->npacks; k++)
-        if (plan->packs[k].buffer == buffer && plan->packs[k].panels == panels)
+        if (plan->packs[k].buffer == buffer && plan->packs[k].kind == kind)
             return k;
     plan->packs = gram_plan_grow(p->ctx, plan->packs, plan->npacks, sizeof *plan->packs);
-    plan->packs[plan->npacks] = (gram_pack){buffer, panels};
+    plan->packs[plan->npacks] = (gram_pack){buffer, kind, inner};
     return plan->npacks++;
 }
 

@@ -9,6 +9,15 @@
  * and else blocks of queries over keys that are packed beforehand. */
 #include "planner.h"
 
+/* Of bits, which are packed beforehand? */
+static bool holds_bits(const gram_step *step)
+{
+    bool bits = false;
+    for (int k = 0; k < step->nleaves; k++)
+        bits |= step->leaves[k].bits;
+    return bits;
+}
+
 static gram_few few(const gram_step *step)
 {
     if (gram_dim_known(step->lanes) || !gram_dim_is(step->outer, 1))
@@ -20,8 +29,10 @@ static gram_few few(const gram_step *step)
 
 void gram_choose_loop(gram_planner *p, gram_step *step)
 {
-    step->linear = gram_linear_of(p, step);
-    if (step->linear)
+    step->linear = holds_bits(step) ? NULL : gram_linear_of(p, step);
+    if (holds_bits(step))
+        step->few = GRAM_FEW_NEVER;
+    else if (step->linear)
         step->template = "linear";
     else
         step->few = step->nsides ? GRAM_FEW_NEVER : few(step);

@@ -296,7 +296,7 @@ static gram_sum sum_of(gram_planner *p, gram_node *node, int root)
     gram_sum sum = {
         .node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0]), .root = root};
     if (!reads_vectors(p, sum.left, sum.rows))
-        sum.pack = gram_plan_pack(p, sum.left, false);
+        sum.pack = gram_plan_pack(p, sum.left, GRAM_PACK_PADDED, sum.rows);
     return sum;
 }
 

@@ -56,7 +56,7 @@ int gram_plan_shape_view(gram_planner *p, int base, const gram_node *node);
 bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node);
 bool gram_buffer_dense(const gram_plan *plan, int buffer);
 /* The pack of a buffer, shared by all steps. */
-int gram_plan_pack(gram_planner *p, int buffer, bool panels);
+int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim inner);
 /* Makes the planner's tables have an entry for a node of this id. */
 void gram_plan_know(gram_planner *p, int id);
 /* Node's value is in this buffer from now on: the buffer. */

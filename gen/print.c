@@ -295,6 +295,11 @@ static void put_leaf(printer *p, gram_text *out, int k)
     const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : array_name(p, k);
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
     bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
+    if (leaf->bits) {
+        gram_put(out, "gram_tile_bits(%s, GRAM_TILE, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n",
+                 array_name(p, k), index, index, inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
+        return;
+    }
     if (!turned)
         gram_put(out,
                  "if (in_place%d) {\n    gram_tile_dots(%s, GRAM_TILE, %s%d, %s, keys%d, job->%s.row, %s, %s, "

@@ -127,6 +127,26 @@ static bool is_same(const gram_plan *plan, const gram_leaf *leaf)
            plan->buffers[leaf->right].storage == GRAM_AT_WORK;
 }
 
+/* Of -1, 0 and 1 alone, as `ternary` makes them? */
+static bool is_ternary(const gram_node *a)
+{
+    static const bool moves[GRAM_OP_COUNT] = {[GRAM_OP_TRANSPOSE] = true,   [GRAM_OP_HEAD_AT] = true,
+                                              [GRAM_OP_STACK_HEADS] = true, [GRAM_OP_SPLIT_HEADS] = true,
+                                              [GRAM_OP_CONCAT_HEADS] = true};
+    bool all = moves[a->op];
+    for (int k = 0; all && k < a->nargs; k++)
+        all = is_ternary(a->args[k]);
+    return all || (a->op == GRAM_OP_WHERE && a->args[0]->op == GRAM_OP_LE && a->args[1]->op == GRAM_OP_SIGN &&
+                   a->args[2]->op == GRAM_OP_NUMBER && a->args[2]->number == 0);
+}
+
+/* Two words for each GRAM_WORD terms. */
+static gram_dim words_of(const gram_planner *p, gram_dim terms)
+{
+    int64_t word = p->plan->real_bits;
+    return gram_dim_number(2 * ((terms.number + word - 1) / word));
+}
+
 static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     gram_node *a = node->args[0], *b = node->args[1];
@@ -139,8 +159,11 @@ static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gra
         leaf.inner = gram_dim_known(a->rows) ? a->rows : b->rows;
     }
     leaf.right = gram_plan_buffer(p, b);
-    leaf.pack = gram_plan_pack(p, leaf.left, true);
-    leaf.same = is_same(p->plan, &leaf);
+    leaf.terms = leaf.inner;
+    leaf.bits = node->op == GRAM_OP_MATMUL && is_ternary(a) && is_ternary(b) && gram_dim_known(leaf.terms);
+    leaf.inner = leaf.bits ? words_of(p, leaf.terms) : leaf.terms;
+    leaf.pack = gram_plan_pack(p, leaf.left, leaf.bits ? GRAM_PACK_PLANES : GRAM_PACK_PANELS, leaf.inner);
+    leaf.same = !leaf.bits && is_same(p->plan, &leaf);
     if (step->nleaves == GRAM_MOST)
         gram_fail(p->ctx, node->loc, "more than %d products in one formula", GRAM_MOST);
     gram_instr instr = blank(node, GRAM_I_LEAF);

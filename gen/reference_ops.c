@@ -468,6 +468,7 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_RESHAPE] = {.compute = reshape, .heads = GRAM_ALL_ITEMS},
     [GRAM_OP_EXPAND] = {.compute = copy},
     [GRAM_OP_KEEP] = {.compute = copy},
+    [GRAM_OP_SURROGATE] = {.compute = copy},
     [GRAM_OP_GATHER] = {.compute = gather, .keeps = true},
     [GRAM_OP_SCATTER] = {.compute = scatter, .keeps = true},
     [GRAM_OP_MATMUL] = {.compute = matmul, .keeps = true},

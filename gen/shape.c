@@ -150,6 +150,13 @@ static void keep(const rule *r)
         FAIL(r, "the predicate is %s where the matrix is %s", shape_text(r, 1), shape_text(r, 0));
 }
 
+static void surrogate(const rule *r)
+{
+    gram_node *a = operand(r, 0), *b = operand(r, 1);
+    set(r, GRAM_REAL, meet(r, 0, 1, a->rows, b->rows, "and", "row counts"),
+        meet(r, 0, 1, a->cols, b->cols, "and", "column counts"));
+}
+
 static void expand(const rule *r)
 {
     gram_node *a = operand(r, 0);
@@ -444,6 +451,7 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_RESHAPE] = reshape,
     [GRAM_OP_EXPAND] = expand,
     [GRAM_OP_KEEP] = keep,
+    [GRAM_OP_SURROGATE] = surrogate,
     [GRAM_OP_GATHER] = gather,
     [GRAM_OP_SCATTER] = scatter,
     [GRAM_OP_MATMUL] = matmul,

@@ -127,6 +127,13 @@ static gram_node *difference_of_sums(gram_ctx *ctx, const gram_node *node)
                             gram_node_binary(ctx, node->loc, GRAM_OP_SUB, a, b));
 }
 
+/* What stands in for a node in gradients is of no account in its value. */
+static gram_node *surrogate_value(gram_ctx *ctx, const gram_node *node)
+{
+    (void)ctx;
+    return node->keep == node->args[0]->keep ? node->args[0] : NULL;
+}
+
 /* --- the column that an OVER makes --------------------------------------------------------------------------------- */
 
 /* Is a column j of a matrix picked by the loop, A[i, LOOP]? Then A. */
@@ -406,6 +413,7 @@ static const struct {
     gram_rule rule;
 } rules[] = {
     {GRAM_OP_TRANSPOSE, transpose},
+    {GRAM_OP_SURROGATE, surrogate_value},
     {GRAM_OP_MATMUL, product_picked},
     {GRAM_OP_SQDIST, product_picked},
     {GRAM_OP_DIST1, product_picked},

@@ -127,10 +127,22 @@ function env.top(A, k)
     return keep(function(i, j) return ne(T(i, j), 0) end, A)
 end
 
--- sign(a) where |a| reaches the threshold t, else 0.
-function env.ternary(A, t)
+-- A, with the gradient of B.
+function env.surrogate(A, B)
+    return node("surrogate", nil, A, B)
+end
+
+-- sign(a) where |a| reaches the threshold t, else 0. Its derivative is 0, or with a surrogate the ramp's of that width
+-- around t and -t.
+function env.ternary(A, t, options)
     check_given(t, "ternary(A, t): t")
-    return map(function(a) return where(le(t, abs(a)), sign(a), 0) end, A)
+    local width = check_options(options, "ternary", { surrogate = true }).surrogate
+    local S = map(function(a) return where(le(t, abs(a)), sign(a), 0) end, A)
+    if width == nil then return S end
+    local half = check_number(width, "ternary: surrogate") / 2
+    return env.surrogate(S, map(function(a)
+        return (max(min(a - t, half), -half) + max(min(a + t, half), -half)) / (2 * half)
+    end, A))
 end
 
 local function hadamard(A, B)
@@ -161,6 +173,41 @@ local function fold(name)
     end
 end
 env.hcat, env.vcat = fold("hcat"), fold("vcat")
+
+-- What scan walks: a list as it is, a matrix by its columns.
+local function steps_of(A)
+    if not core.is_matrix(A) then
+        if type(A) ~= "table" then fail("scan walks matrices and lists of them, got " .. core.describe(A)) end
+        return A
+    end
+    local steps, count, turned = {}, core.cols(A, "scan"), A:t()
+    if type(count) ~= "number" then
+        fail("scan walks a list, or as many columns as are known when the kernel is generated, not " .. core.describe(A))
+    end
+    for t = 1, count do steps[t] = node("rows", { from = t - 1, rows = 1 }, turned):t() end
+    return steps
+end
+
+-- scan(f, S, A, B, ...): f(S, a, b, ...) gives the next state and an output, for each column of A and B, or each matrix of
+-- lists. The outputs, side by side or as a list, and the last state.
+function env.scan(f, S, A, ...)
+    check_function(f, "scan(f, S, A, ...): f")
+    local sources, outputs = { steps_of(A) }, {}
+    for k = 1, select("#", ...) do
+        sources[k + 1] = steps_of((select(k, ...)))
+        if #sources[k + 1] ~= #sources[1] then
+            fail("scan: " .. #sources[1] .. " steps of the first, " .. #sources[k + 1] .. " of another")
+        end
+    end
+    if #sources[1] == 0 then fail("scan: there are no steps") end
+    for t = 1, #sources[1] do
+        local step = {}
+        for k, source in ipairs(sources) do step[k] = source[t] end
+        S, outputs[t] = f(S, unpack(step))
+        if outputs[t] == nil then fail("scan: f gives the next state and an output") end
+    end
+    return core.is_matrix(A) and env.hcat(unpack(outputs)) or outputs, S
+end
 
 function env.rows(A, from, count)
     check_given(from, "rows(A, from, count): from")
@@ -543,10 +590,4 @@ function env.permutation_equivariant(options)
     local same = env.pairs_of(function(yi, _, s) return options.rho1(yi, s) end, Y, Y, s)
     local other = env.pairs_of(function(yi, yj, s) return options.rho2(yi, yj, s) end, Y, Y, pair_sums(options.psi2, Y))
     return map(function(on, off, i, j) return where(eq(i, j), on, off) end, same, other)
-end
-
--- ---- not yet ----
-
-for _, name in ipairs { "scan" } do
-    env[name] = function() fail(name .. " is not available yet") end
 end

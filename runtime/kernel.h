@@ -49,6 +49,9 @@ typedef uint32_t gram_uint;
 #define GRAM_PICK(single_, double_) (single_)
 #endif
 
+/* The bits of a word as wide as a real. */
+#define GRAM_WORD GRAM_PICK(32, 64)
+
 /* The lanes of a tile's row: the keys of a key tile. */
 #define GRAM_TILE 64
 

@@ -4,6 +4,7 @@
  *   -DGRAM_ISA=generic
  *   -DGRAM_ISA=avx2    -mavx2 -mfma
  *   -DGRAM_ISA=avx512  -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+ *   -DGRAM_ISA=avx512pop   the same and -mavx512vpopcntdq
  * and
  *   (nothing)      float, 32-bit integers     gram_tiles_ISA_f32
  *   -DGRAM_INT64   float, 64-bit integers     gram_tiles_ISA_f32w
@@ -81,6 +82,9 @@
 
 extern const gram_symbol TABLE(GRAM_ISA, TYPE)[];
 const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {SYMBOL(gram_panel),
+                                             SYMBOL(gram_panel_bits),
+                                             SYMBOL(gram_block_bits),
+                                             SYMBOL(gram_tile_bits),
                                              SYMBOL(gram_rows),
                                              SYMBOL(gram_block),
                                              SYMBOL(gram_tile_mul),

@@ -105,6 +105,112 @@ static inline void gram_block(gram_real *block, const gram_real *from, int64_t r
     }
 }
 
+/* Of count numbers, at most GRAM_WORD, that are -1, 0 or 1: word[0] has a bit for each that is not 0, word[apart] for each
+ * below 0. */
+static inline void gram_word_bits(gram_real *word, int64_t apart, const gram_real *from, int64_t col, int64_t count) {
+    gram_real x[GRAM_WORD] = {0};
+    gram_mask some = gram_v_splatm(0), below = some, bit;
+    gram_bits lane[GRAM_LANES], all[2] = {0, 0};
+    for (int64_t k = 0; k < count; k++) {
+        x[k] = from[k * col];
+    }
+    for (int l = 0; l < GRAM_LANES; l++) {
+        lane[l] = (gram_bits)((gram_ubits)1 << l);
+    }
+    memcpy(&bit, lane, sizeof bit);
+    for (int k = 0; k < GRAM_WORD; k += GRAM_LANES, bit = (gram_mask)((gram_umask)bit << (GRAM_LANES % GRAM_WORD))) {
+        some |= bit & gram_v_ne(gram_v_load(x + k), gram_v_splat(0));
+        below |= bit & gram_v_lt(gram_v_load(x + k), gram_v_splat(0));
+    }
+    gram_v_storem(lane, some);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        all[0] |= lane[l];
+    }
+    gram_v_storem(lane, below);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        all[1] |= lane[l];
+    }
+    memcpy(word, all, sizeof *all);
+    memcpy(word + apart, all + 1, sizeof *all);
+}
+
+/* Packs rows (at most GRAM_TILE) x inner numbers that are -1, 0 or 1 as gram_panel does, GRAM_WORD of them as two words. */
+static inline void gram_panel_bits(gram_real *panel, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                                   int64_t inner) {
+    for (int64_t k = 0; k < inner; k += GRAM_WORD, panel += 2 * GRAM_TILE) {
+        for (int64_t r = 0; r < GRAM_TILE; r++) {
+            const int64_t count = r >= rows ? 0 : inner - k < GRAM_WORD ? inner - k : GRAM_WORD;
+            gram_word_bits(panel + r, GRAM_TILE, from + (r < rows ? r * row + k * col : 0), col, count);
+        }
+    }
+}
+
+/* Packs rows x inner numbers that are -1, 0 or 1, each row GRAM_WORD of them after the other as two words. */
+static inline void gram_block_bits(gram_real *block, const gram_real *from, int64_t row, int64_t col, int64_t rows,
+                                   int64_t inner) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t k = 0; k < inner; k += GRAM_WORD, block += 2) {
+            gram_word_bits(block, 1, from + r * row + k * col, col, inner - k < GRAM_WORD ? inner - k : GRAM_WORD);
+        }
+    }
+}
+
+/* The bits set in each lane: by an instruction that counts them, or in pairs, fours and eights of them. */
+static inline GRAM_ALWAYS gram_mask gram_v_popcount(gram_mask a) {
+#if defined(__AVX512VPOPCNTDQ__)
+    gram_ubits lane[GRAM_LANES];
+    memcpy(lane, &a, sizeof lane);
+    for (int l = 0; l < GRAM_LANES; l++) {
+        lane[l] = (gram_ubits)GRAM_PICK(__builtin_popcount, __builtin_popcountll)(lane[l]);
+    }
+    memcpy(&a, lane, sizeof lane);
+    return a;
+#else
+    const gram_ubits ones = ~(gram_ubits)0;
+    gram_umask x = (gram_umask)a;
+    x -= (x >> 1) & (ones / 3);
+    x = (x & (ones / 5)) + ((x >> 2) & (ones / 5));
+    x = (x + (x >> 4)) & (ones / 17);
+    return (gram_mask)((x * (ones / 255)) >> (GRAM_WORD - 8));
+#endif
+}
+
+/* gram_tile_bits for so few rows that their sums stay in registers, and a vector of columns. */
+static inline GRAM_ALWAYS void gram_few_bits(gram_real *out, int64_t ldo, const gram_real *block, const gram_real *panel,
+                                             int rows, int64_t words, gram_real scale) {
+    gram_mask sum[4] = {{0}};
+    for (int64_t w = 0; w < words; w += 2) {
+        const gram_mask theirs = gram_v_bits(gram_v_load(panel + w * GRAM_TILE));
+        const gram_mask negative = gram_v_bits(gram_v_load(panel + (w + 1) * GRAM_TILE));
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            gram_bits mine[2];
+            memcpy(mine, block + r * words + w, sizeof mine);
+            const gram_mask both = theirs & mine[0], differ = both & (negative ^ mine[1]);
+            sum[r] += gram_v_popcount(both) - 2 * gram_v_popcount(differ);
+        }
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        gram_v_store(out + r * ldo, scale * GRAM_CONVERT(gram_vreal, sum[r]));
+    }
+}
+
+/* out[r * ldo + c] = scale times the sum over k of a_rk b_kc, all -1, 0 or 1: the bits that both have, less twice those of
+ * them whose signs differ. block has rows of `words` words, the panel as many rows of GRAM_TILE. */
+static inline void gram_tile_bits(gram_real *out, int64_t ldo, const gram_real *block, const gram_real *panel, int64_t rows,
+                                  int64_t words, int64_t cols, gram_real scale) {
+    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        int64_t r = 0;
+        for (; r + 4 <= rows; r += 4) {
+            gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 4, words, scale);
+        }
+        for (; r < rows; r++) {
+            gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 1, words, scale);
+        }
+    }
+}
+
 /* The register tile of the products below, rows x vectors of sums: as many as registers hold beside the operands, of
  * which Clang gives one to each row. */
 #if defined(__AVX512F__) || defined(__aarch64__)

@@ -23,7 +23,8 @@ static int each_isa(int (*visit)(const isa *row, void *data), void *data)
     int fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-    const isa rows[] = {ISA(avx512, fma && wide), ISA(avx2, fma), ISA(generic, 1)};
+    int counts = __builtin_cpu_supports("avx512vpopcntdq");
+    const isa rows[] = {ISA(avx512pop, fma && wide && counts), ISA(avx512, fma && wide), ISA(avx2, fma), ISA(generic, 1)};
 #else
     const isa rows[] = {ISA(generic, 1)};
 #endif
@@ -66,7 +67,7 @@ static int append(const isa *row, void *data)
     return 0;
 }
 
-void gram_tiles_isas(const char *names[4])
+void gram_tiles_isas(const char *names[5])
 {
     const char **end = names;
     each_isa(append, &end);

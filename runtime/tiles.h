@@ -16,13 +16,13 @@
 typedef gram_symbol gram_tile_symbol;
 
 /* The table, ended by a NULL name, for reals of 32 or 64 bits and integers of 32 or 64 (beside 64-bit reals always 64).
- * isa is "generic", "avx2" or "avx512"; NULL stands for the environment's GRAM_ISA and, where that is unset or unknown
+ * isa is "generic", "avx2", "avx512" or "avx512pop", which counts bits; NULL stands for the environment's GRAM_ISA and, where that is unset or unknown
  * to this CPU, for the widest this CPU runs. NULL if an isa that is named is unknown or more than this CPU runs. */
 const gram_tile_symbol *gram_tiles(int real_bits, int int_bits, const char *isa);
 
 /* The names of the instruction sets that this CPU runs, widest first, ended by NULL: what gram_tiles takes. The array
- * has room for 4. */
-void gram_tiles_isas(const char *names[4]);
+ * has room for 5. */
+void gram_tiles_isas(const char *names[5]);
 
 /* The tables themselves: tile.c compiled with -DGRAM_ISA=ISA and, for f32w, -DGRAM_INT64, for f64, -DGRAM_F64. */
 #define GRAM_TILES_OF(isa) \
@@ -31,6 +31,7 @@ GRAM_TILES_OF(generic)
 #if defined(__x86_64__)
 GRAM_TILES_OF(avx2)
 GRAM_TILES_OF(avx512)
+GRAM_TILES_OF(avx512pop)
 #endif
 #undef GRAM_TILES_OF
 

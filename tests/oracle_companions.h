@@ -289,6 +289,72 @@ static void cat_alter(problem *p, int64_t b)
     store(p, "Y", b, 0, add(Y, layer_of(p, Y, 2, softmax_coefficients)));
 }
 
+/* Spikes of one step; the charge is carried on. */
+static mat fire(mat charge, mat I)
+{
+    mat S = zeros(I.p, I.r, I.c);
+    for (int64_t i = 0; i < I.r * I.c; i++) {
+        double U = charge.v[i] + I.v[i];
+        S.v[i] = U >= 0.5 ? 1 : U <= -0.5 ? -1 : 0;
+        charge.v[i] = S.v[i] != 0 ? 0 : U / 2;
+    }
+    return S;
+}
+
+/* In units of 2^-6, to the even one at a half. */
+static mat in_units(mat a)
+{
+    mat to = zeros(a.p, a.r, a.c);
+    for (int64_t i = 0; i < a.r * a.c; i++)
+        to.v[i] = nearbyint(a.v[i] * 64) / 64;
+    return to;
+}
+
+/* W x + b, both in units, of the layers WQ, WK and WV. */
+static mat current(problem *p, char layer, mat x)
+{
+    char W[3] = {'W', layer, 0}, b[3] = {'b', layer, 0};
+    mat I = mul(in_units(weights(p, W, 0)), x), bias = in_units(tokens(p, b, 0, 0));
+    for (int64_t i = 0; i < I.r * I.c; i++)
+        I.v[i] += bias.v[i / I.c];
+    return I;
+}
+
+/* V shifted right for each key by how far its score is below the least power of two that covers the query's sum. */
+static mat shifted(mat V, mat S)
+{
+    mat to = zeros(V.p, V.r, S.c);
+    for (int64_t j = 0; j < S.c; j++) {
+        double sum = 0;
+        int cover = -2000;
+        for (int64_t i = 0; i < S.r; i++)
+            sum += ldexp(1, (int)*at(S, i, j));
+        while (S.r && ldexp(1, cover) < sum)
+            cover++;
+        for (int64_t i = 0; i < S.r; i++)
+            for (int64_t k = 0; k < V.r && cover - *at(S, i, j) <= 10; k++)
+                *at(to, k, j) += ldexp(*at(V, k, i), (int)*at(S, i, j) - cover);
+    }
+    return to;
+}
+
+/* Three steps, D = 2 d in two heads. Sums of so few powers of two are exact in double. */
+static void bipolar(problem *p, int64_t b)
+{
+    mat charge[4];
+    for (int k = 0; k < 4; k++)
+        charge[k] = zeros(p, 2 * p->d, p->n);
+    for (int64_t t = 0; t < 3; t++) {
+        mat x = fire(charge[0], in_units(tokens(p, "X", b, t))), V = current(p, 'V', x), all = zeros(p, 0, x.c);
+        mat q = fire(charge[1], current(p, 'Q', x)), k = fire(charge[2], current(p, 'K', x));
+        for (int64_t h = 0; h < 2; h++) {
+            mat S = mul(tr(head_rows(k, h, p->d)), head_rows(q, h, p->d));
+            all = vjoin(all, shifted(head_rows(V, h, p->d), S));
+        }
+        store(p, "O", b, t, fire(charge[3], all));
+    }
+}
+
 static const oracle oracles_companions[] = {
     {"sink", "d", "Q=b8nd K=b2nd V=b2nd s=.8..", "O=b8nd", sink},
     {"topk", "d k", "Q=b4nd K=b4md V=b4md", "O=b4nd", topk},
@@ -304,6 +370,7 @@ static const oracle oracles_companions[] = {
     {"cat_causal", "D=g H=2", "X=b.ng WA=.21g WV=.2dg WO=..gg", "O=b.ng", cat_causal},
     {"cat_averaged_key", "D=g H=2", "X=b.ng WQ=.2dg WK=.2dg WV=.2dg WO=..gg", "O=b.ng", cat_averaged_key},
     {"cat_alter", "D=g H=2", "X=b.ng WA1=.21g WV1=.2dg WO1=..gg WQ2=.2dg WK2=.2dg WV2=.2dg WO2=..gg", "Y=b.ng", cat_alter},
+    {"bipolar", "D=g H=2 T=3", "X=b3ng WQ=..gg bQ=...g WK=..gg bK=...g WV=..gg bV=...g", "O=b3ng", bipolar},
     {0},
 };
 

@@ -142,6 +142,45 @@ static void one_read(suite *s, shape m)
     free(data), free(copy), free(ids), free(integers);
 }
 
+/* Products of numbers that are -1, 0 and 1, packed as bits: exact. Beyond the columns are zeros, up to the padding. */
+static void test_bits(suite *s)
+{
+    void (*panel_of)(gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t) =
+        (void (*)(gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t))primitive(s, "gram_panel_bits");
+    void (*block_of)(gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t) =
+        (void (*)(gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t))primitive(s, "gram_block_bits");
+    void (*products)(gram_real *, int64_t, const gram_real *, const gram_real *, int64_t, int64_t, int64_t, gram_real) =
+        (void (*)(gram_real *, int64_t, const gram_real *, const gram_real *, int64_t, int64_t, int64_t, gram_real))primitive(
+            s, "gram_tile_bits");
+    static const int64_t sizes[][3] = {{1, 1, 1}, {5, 64, 31}, {64, 63, 64}, {7, 33, 65}, {13, 64, 130}, {4, 17, 200}};
+    uint64_t seed = 9;
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const int64_t rows = sizes[k][0], cols = sizes[k][1], inner = sizes[k][2];
+        const int64_t words = 2 * ((inner + GRAM_WORD - 1) / GRAM_WORD), padded = GRAM_PADDED(cols);
+        gram_real *a = random_array(&seed, rows * inner), *b = random_array(&seed, cols * inner);
+        gram_real *block = buffer(rows * words), *panel = buffer(GRAM_TILE * words), *out = buffer(rows * GRAM_TILE);
+        for (int64_t i = 0; i < rows * inner; i++)
+            a[i] = (gram_real)((a[i] > 0.3) - (a[i] < -0.3));
+        for (int64_t i = 0; i < cols * inner; i++)
+            b[i] = (gram_real)((b[i] > 0.3) - (b[i] < -0.3));
+        block_of(block, a, inner, 1, rows, inner);
+        panel_of(panel, b, 1, cols, cols, inner);
+        products(out, GRAM_TILE, block, panel, rows, words, padded, (gram_real)0.5);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < padded; c++) {
+                double sum = 0;
+                for (int64_t i = 0; i < inner && c < cols; i++)
+                    sum += 0.5 * (double)(a[r * inner + i] * b[c + i * cols]);
+                check(s, out[r * GRAM_TILE + c] == (gram_real)sum, "a product of bits", (double)out[r * GRAM_TILE + c], sum);
+            }
+        release(s, block, rows * words, "beside a block of bits");
+        release(s, panel, GRAM_TILE * words, "beside a panel of bits");
+        release(s, out, rows * GRAM_TILE, "beside products of bits");
+        free(a);
+        free(b);
+    }
+}
+
 static void test_reading(suite *s)
 {
     static const int64_t sizes[][2] = {{48, 64}, {64, 64}, {1, 1}, {5, 7}, {17, 16}, {33, 40}, {63, 3}, {0, 5}, {3, 0}};
@@ -468,7 +507,7 @@ static void test_choice(suite *s)
 
 int main(void)
 {
-    static test *const tests[] = {test_choice,  test_products,   test_reading, test_far_gather,
+    static test *const tests[] = {test_choice,  test_products, test_bits, test_reading, test_far_gather,
                                   test_indices, test_reductions, test_keeping, test_turned,
                                   test_softmax};
     return run_tests(tests, sizeof tests / sizeof *tests);

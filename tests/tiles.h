@@ -110,7 +110,7 @@ typedef void test(suite *s);
 static inline int run_tests(test *const *tests, size_t count)
 {
     suite s = {0};
-    const char *names[4];
+    const char *names[5];
     gram_tiles_isas(names);
     for (int i = 0; names[i]; i++) {
         s.isa = names[i];
