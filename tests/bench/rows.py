@@ -179,6 +179,24 @@ def linear(threads):
                   [("cc", ("matmul",), 0.6), ("cc", (f"cc, n = {sizes[0]:,}",), 1 / 1.15)], right)
 
 
+def circulant(threads):
+    for n in (1000, 1021, 1536, 4096, 65521, 65536):
+        w = np.random.default_rng(8).standard_normal((8, n), dtype=np.float32)
+        inputs = {"V": tokens(8, n, 64, 3), "w": w}
+        calls = {**kernels(SPECS["circulant"], inputs, threads), **peers.circulant(inputs, threads)}
+        yield Row(f"circulant, n = {n:,}", 10 * 8 * 64 * n * math.log2(n), calls,
+                  [(jit, ("torch.fft",), 2) for jit in ("cc", "tcc")])
+
+
+def spikes(threads):
+    """Scores of -1, 0 and 1 as bits, written out, against those of real numbers."""
+    for n in (512, 1024):
+        inputs = {"Q": tokens(1, n, 64, 1)[0], "K": tokens(1, n, 64, 2)[0]}
+        calls = kernels(SPECS["spikes"], inputs, threads)
+        calls["f32"] = kernels(SPECS["scores"], inputs, threads, ("cc",))["cc"]
+        yield Row(f"ternary scores, n = {n:,}", 2 * n * n * 64, calls, [("cc", ("f32",), 4)])
+
+
 def project(threads):
     rng = np.random.default_rng(6)
     inputs = {"X": rng.standard_normal((1, 128, 384), dtype=np.float32), "b": rng.standard_normal(1536, dtype=np.float32),
@@ -292,4 +310,4 @@ def million(threads):
 
 
 ROWS = [softmax, wide_heads, causal, variants, head_sizes, random_formulas, window, million, coefficients, decode, linear,
-        project, small, training, one_head, plain_program, narrow, first_call]
+        circulant, spikes, project, small, training, one_head, plain_program, narrow, first_call]

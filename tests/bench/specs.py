@@ -40,6 +40,15 @@ return kernel("bench", { O = V * map(tanh, q / size("n") ^ 3.5) })""",
     "decay": attention("map(function(s, i, j) return s * exp(c(0, j) - c(0, i)) end, S)",
                        'local c = cumsum(tokens("a", 1, "n", { heads = H }))', "V * keep(causal, S)"
                        ).replace('"m"', '"n"').replace("8)", "1)"),
+    "circulant": """
+local V, w = tokens("V", 64, "n", { heads = 8 }), vector("w", "n", { heads = 8 })
+return kernel("bench", { O = V * circulant(w) })""",
+    "scores": """
+local Q, K = tokens("Q", 64, "n"), tokens("K", 64, "m")
+return kernel("bench", { S = K:t() * Q })""",
+    "spikes": """
+local Q, K = tokens("Q", 64, "n"), tokens("K", 64, "m")
+return kernel("bench", { S = ternary(K, 0.5):t() * ternary(Q, 0.5) })""",
     "project": """
 local X = tokens("X", 384, "n")
 local W, b = matrix("W", 1536, 384), vector("b", 1536)
