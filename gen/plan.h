@@ -224,6 +224,8 @@ bool gram_is_linear(const gram_step *step);
 bool gram_has_states(const gram_step *step);
 /* How often the step multiplies and adds for each of its pairs: its products' inner sizes, n of them, into dims. */
 int gram_pair_products(const gram_step *step, gram_dim *dims);
+/* A map of nothing but a product, which may go to its array without a tile between. */
+bool gram_is_direct(const gram_step *step);
 /* Does the step read a pack, at least where its queries are many? */
 bool gram_reads_pack(const gram_step *step, int pack);
 

@@ -7,6 +7,8 @@
  *           for all heads that share them, and cut into parts for the threads
  *
  * and else blocks of queries over keys that are packed beforehand. */
+#include <string.h>
+
 #include "planner.h"
 
 /* Of bits, which are packed beforehand? */
@@ -41,6 +43,11 @@ void gram_choose_loop(gram_planner *p, gram_step *step)
 bool gram_is_linear(const gram_step *step)
 {
     return step->linear != NULL;
+}
+
+bool gram_is_direct(const gram_step *step)
+{
+    return !strcmp(step->template, "map") && step->mask < 0 && step->program.instr[step->root].kind == GRAM_I_LEAF;
 }
 
 bool gram_has_states(const gram_step *step)

@@ -291,24 +291,26 @@ static void put_leaf(printer *p, gram_text *out, int k)
         {GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
     const int index = p->program->instr[k].index;
     const gram_leaf *leaf = &p->step->leaves[index];
-    const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
+    const bool direct = gram_is_direct(p->step) && k == p->root && p->program == &p->step->program;
     const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : array_name(p, k);
+    const char *to = direct ? "tile, apart" : gram_format(p->ctx, "%s, GRAM_TILE", tile);
+    const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
     bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
     if (leaf->bits) {
-        gram_put(out, "gram_tile_bits(%s, GRAM_TILE, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n",
-                 array_name(p, k), index, index, inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
+        gram_put(out, "gram_tile_bits(%s, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n",
+                 to, index, index, inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
         return;
     }
     if (!turned)
         gram_put(out,
-                 "if (in_place%d) {\n    gram_tile_dots(%s, GRAM_TILE, %s%d, %s, keys%d, job->%s.row, %s, %s, "
+                 "if (in_place%d) {\n    gram_tile_dots(%s, %s%d, %s, keys%d, job->%s.row, %s, %s, "
                  "lanes);\n} else {\n    ",
-                 index, tile, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
+                 index, to, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out, "%s%s(%s, GRAM_TILE, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n",
-                     calls[c].call, is_fine(p, leaf) ? "_fine" : "", tile, blocks, index, inner, index, rows, inner);
+            gram_put(out, "%s%s(%s, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n", calls[c].call,
+                     is_fine(p, leaf) ? "_fine" : "", to, blocks, index, inner, index, rows, inner);
     if (!turned)
         gram_put(out, "}\n");
 }

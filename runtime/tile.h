@@ -200,12 +200,14 @@ static inline GRAM_ALWAYS void gram_few_bits(gram_real *out, int64_t ldo, const 
  * them whose signs differ. block has rows of `words` words, the panel as many rows of GRAM_TILE. */
 static inline void gram_tile_bits(gram_real *out, int64_t ldo, const gram_real *block, const gram_real *panel, int64_t rows,
                                   int64_t words, int64_t cols, gram_real scale) {
-    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
-        int64_t r = 0;
-        for (; r + 4 <= rows; r += 4) {
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
             gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 4, words, scale);
         }
-        for (; r < rows; r++) {
+    }
+    for (; r < rows; r++) {
+        for (int64_t c = 0; c < cols; c += GRAM_LANES) {
             gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 1, words, scale);
         }
     }

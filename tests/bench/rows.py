@@ -190,7 +190,7 @@ def circulant(threads):
 
 def spikes(threads):
     """Scores of -1, 0 and 1 as bits, written out, against those of real numbers."""
-    for n in (512, 1024):
+    for n in (1024, 2048):
         inputs = {"Q": tokens(1, n, 64, 1)[0], "K": tokens(1, n, 64, 2)[0]}
         calls = kernels(SPECS["spikes"], inputs, threads)
         calls["f32"] = kernels(SPECS["scores"], inputs, threads, ("cc",))["cc"]
