@@ -1,6 +1,6 @@
 """What specs plan to: streamed or dense, how many flops, how much workspace; and that gram does not change its mind.
 
-Only a sigma inside a sigma goes dense. Forms of one formula cost the same. At 32,768 tokens the workspace of every streamed
+Only a sigma inside a sigma goes dense, and what looks at whole columns: the largest entries, shiftmax. Forms of one formula cost the same. At 32,768 tokens the workspace of every streamed
 spec is less than its arrays. (memory.py runs them.)
 """
 import os
@@ -13,7 +13,7 @@ from arrays import array_bytes, gram, has_pair_array, load, shape_of, specs  # n
 from command import ROOT, Tally  # noqa: E402
 from command import gram as command  # noqa: E402
 
-DENSE = {"deep", "triangle"}
+DENSE = {"bipolar", "deep", "topk", "triangle"}
 # The same work written in two ways; and orders of eq. (3.2), which differ by what has no n squared in it.
 EQUAL = [("quadratic", 0.001, """
 local d, d1 = 64, 64
