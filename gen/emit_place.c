@@ -239,19 +239,22 @@ static int shared_number(const gram_plan *plan, int room)
     return n;
 }
 
-/* Where the array must have a place of its own, as a condition: a loop of few queries still needs what stood in the room
+/* Where the array must have a place of its own, as a condition: loops of few queries still need what stood in the room
  * before. NULL: nowhere. */
 static const char *apart_when(emitter *e, const gram_life *life)
 {
+    gram_text text = {.ctx = e->ctx};
+    const char *pack_when = life->kind == GRAM_LIFE_PACK ? gram_emit_pack_when(e, life->index) : "";
     for (int k = 0; k < e->plan->nlives; k++) {
         const gram_life *other = &e->plan->lives[k];
         if (other == life || other->room != life->room || other->last > life->first || other->few_last < life->first)
             continue;
-        const char *few = dim(e, other->few), *many = gram_format(e->ctx, "%s > GRAM_BLOCK", few);
-        if (life->kind != GRAM_LIFE_PACK || strcmp(gram_emit_pack_when(e, life->index), many) != 0)
-            return gram_format(e->ctx, "%s <= GRAM_BLOCK", few);
+        const char *few = dim(e, other->few), *when = gram_format(e->ctx, "%s <= GRAM_BLOCK", few);
+        bool absent = !strcmp(pack_when, gram_format(e->ctx, "%s > GRAM_BLOCK", few));
+        if (!absent && (!text.data || !strstr(text.data, when)))
+            gram_put(&text, "%s%s", text.data ? " || " : "", when);
     }
-    return NULL;
+    return text.data;
 }
 
 static const gram_life *life_of(const gram_plan *plan, gram_life_kind kind, int index)
