@@ -242,8 +242,8 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     }
     put_wrapped(out, "", gram_format(ctx, "%s, %s", formula, gram_shape_text(ctx, step->what)));
     put_wrapped(out, "",
-                stream   ? "not built: made tile by tile, and summed down its columns"
-                : linear ? linear_reason(ctx, step)
+                stream                         ? "not built: made tile by tile, and summed down its columns"
+                : linear                       ? linear_reason(ctx, step)
                 : b->storage == GRAM_AT_OUTPUT ? "built: it is an output"
                                                : "built: a nonlinear function of pairs inside another needs all of it");
     if (stream && step->keep)

@@ -371,8 +371,8 @@ static const char *place_pack(emitter *e, int index)
     const gram_pack *pack = &e->plan->packs[index];
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
     const char *each = pack_each(e, pack);
-    const char *col = pack->kind != GRAM_PACK_PADDED ? dim(e, pack->inner)
-                                                     : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
+    const char *col =
+        pack->kind != GRAM_PACK_PADDED ? dim(e, pack->inner) : gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, b->rows));
     const char *heads = gram_emit_items(e, b->heads, false, gram_dim_number(1));
     const char *batch = b->batched ? gram_format(e->ctx, "%s%s", heads, each) : "0";
     return gram_format(e->ctx, "job->%s = (gram_tensor){%s, %s, %s, 1, %s};", gram_emit_pack_name(e, pack),

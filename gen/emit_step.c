@@ -290,9 +290,9 @@ static const char *add_whole(emitter *e, const gram_step *step)
         gram_op op;
         const char *room; /* in doubles, of an operand of r rows and c columns */
     } calls[] = {
-        {GRAM_OP_INVERSE, "2 * %s * %s"},   {GRAM_OP_EXPM, "3 * %s * %s"}, {GRAM_OP_CUMSUM, "%s"}, {GRAM_OP_CUMSUM_LOST, "%s"},
-        {GRAM_OP_TOP, "%s"},
-        {GRAM_OP_LOG2_CEIL, "GRAM_SHIFTS"}, {GRAM_OP_THRESHOLD, NULL},
+        {GRAM_OP_INVERSE, "2 * %s * %s"}, {GRAM_OP_EXPM, "3 * %s * %s"}, {GRAM_OP_CUMSUM, "%s"},
+        {GRAM_OP_CUMSUM_LOST, "%s"},      {GRAM_OP_TOP, "%s"},           {GRAM_OP_LOG2_CEIL, "GRAM_SHIFTS"},
+        {GRAM_OP_THRESHOLD, NULL},
     };
     const gram_buffer *in = &e->plan->buffers[step->sums[0].left], *out = &e->plan->buffers[step->stores[0].buffer];
     const char *rows = dim(e, in->rows), *cols = dim(e, in->cols), *room = "";

@@ -200,7 +200,8 @@ static const char *few_places(emitter *e, const gram_step *step, int group, cons
     for (int k = 0; k < lines->tiles && group > 1; k++) {
         if (!lines->of_group[k])
             continue;
-        gram_emit_take(e, &p, gram_format(e->ctx, "all%d", k), gram_format(e->ctx, "%d * GRAM_BLOCK * GRAM_TILE", group));
+        gram_emit_take(e, &p, gram_format(e->ctx, "all%d", k),
+                       gram_format(e->ctx, "%d * GRAM_BLOCK * GRAM_TILE", group));
         gram_put(&tiles, "gram_real *const t%d = all%d + (head - first) * queries * GRAM_TILE;\n", k, k);
     }
     gram_emit_take_shared_tiles(e, &p, lines, last);

@@ -81,13 +81,13 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(CONVOLVE, "convolve")   /* A (r x c) times the matrix that column B and node.index stand for, see fft.h  */ \
     MOP(LAGS, "lags")           /* c x 1: entry k is the sum over j of A[:, j + k] times B[:, j], see fft.h      */ \
     MOP(CUMSUM_LOST, "cumsum_lost") /* what rounding takes from CUMSUM's entries                              */ \
-    MOP(INVERSE, "inverse")     /* of a square A of number size                                               */ \
-    MOP(EXPM, "expm")           /* the matrix exponential, likewise                                           */ \
-    MOP(IDENTITY, "identity")   /* r x r                                                                      */ \
-    MOP(DIAG, "diag")           /* a column (r x 1) on the diagonal of r x r                                  */ \
-    MOP(HCAT, "hcat")           /* A beside B                                                                 */ \
-    MOP(VCAT, "vcat")           /* A over B                                                                   */ \
-    MOP(ROWS, "rows")           /* r rows of A from node.from (a gram_dim)                                    */ \
+    MOP(INVERSE, "inverse")         /* of a square A of number size                                               */ \
+    MOP(EXPM, "expm")               /* the matrix exponential, likewise                                           */ \
+    MOP(IDENTITY, "identity")       /* r x r                                                                      */ \
+    MOP(DIAG, "diag")               /* a column (r x 1) on the diagonal of r x r                                  */ \
+    MOP(HCAT, "hcat")               /* A beside B                                                                 */ \
+    MOP(VCAT, "vcat")               /* A over B                                                                   */ \
+    MOP(ROWS, "rows")               /* r rows of A from node.from (a gram_dim)                                    */ \
     MOP(RESHAPE, \
         "reshape")    /* r x c of A's entries in their order: down columns, then along them, then item by item    */ \
     MOP(ITEM, "item") /* 1 x 1: which of node.each items this is                                    */ \

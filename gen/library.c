@@ -192,7 +192,7 @@ static const struct {
     bool primitives; /* functions that the runtime has: called by JIT text, not carried */
 } texts[] = {{gram_text_kernel_h, false}, {gram_text_job_h, false}, {gram_text_vector_h, false},
              {gram_text_vmath_h, false},  {gram_text_tile_h, true}, {gram_text_whole_h, true},
-             {gram_text_linear_h, true}, {gram_text_fft_h, true}};
+             {gram_text_linear_h, true},  {gram_text_fft_h, true}};
 
 const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide)
 {

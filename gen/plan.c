@@ -261,9 +261,10 @@ static void add_given(gram_planner *p)
         bool lies = gram_dim_equal(node->rows, in->rows) && gram_dim_equal(node->cols, in->cols);
         gram_plan_know(p, node->id);
         if (!p->computed[node->id])
-            gram_plan_hold(p, node, lies ? in->index
-                                         : gram_plan_view(p, in->index, GRAM_VIEW_TRANSPOSE, node->rows, node->cols,
-                                                          gram_dim_number(0)));
+            gram_plan_hold(
+                p, node,
+                lies ? in->index
+                     : gram_plan_view(p, in->index, GRAM_VIEW_TRANSPOSE, node->rows, node->cols, gram_dim_number(0)));
     }
 }
 

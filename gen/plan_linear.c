@@ -145,9 +145,11 @@ static bool is_causal(const gram_node *keep, bool *backwards)
 /* Nothing but sums, over one product, of sizes that are known; the coefficients' own may be among them (a normalisation). */
 static bool sums_products(const gram_step *step)
 {
-    bool own = !step->nstats || (step->nstats == 1 && step->stats[0].op == GRAM_OP_SUM && step->stats[0].root == step->root);
-    bool sums = !step->softmax && !step->nsides && own && step->nsums && step->nleaves == 1 && gram_dim_is(step->outer, 1) &&
-                step->leaves[0].op == GRAM_OP_MATMUL && gram_dim_known(step->leaves[0].inner);
+    bool own =
+        !step->nstats || (step->nstats == 1 && step->stats[0].op == GRAM_OP_SUM && step->stats[0].root == step->root);
+    bool sums = !step->softmax && !step->nsides && own && step->nsums && step->nleaves == 1 &&
+                gram_dim_is(step->outer, 1) && step->leaves[0].op == GRAM_OP_MATMUL &&
+                gram_dim_known(step->leaves[0].inner);
     for (int k = 0; k < step->nsums; k++)
         sums &= gram_dim_known(step->sums[k].rows) && step->sums[k].root == step->root;
     return sums;

@@ -61,14 +61,15 @@ static const char *operation_name(gram_ctx *ctx, const gram_node *node)
         {GRAM_OP_MAXIMUM, "maxima"},      {GRAM_OP_SOFTMAX, "weights"},
         {GRAM_OP_PEAK, "peaks"},          {GRAM_OP_LOGSUM, "logsums"},
         {GRAM_OP_LOGSUMEXP, "logsumexp"}, {GRAM_OP_THRESHOLD, "thresholds"},
-        {GRAM_OP_CUMSUM, "running_sums"}, {GRAM_OP_CUMSUM_LOST, "lost_sums"}, {GRAM_OP_EXPM, "exponential"},
-        {GRAM_OP_INVERSE, "inverse"},     {GRAM_OP_HCAT, "beside"},
-        {GRAM_OP_VCAT, "stacked"},        {GRAM_OP_CONCAT_HEADS, "joined"},
-        {GRAM_OP_STACK_HEADS, "heads"},   {GRAM_OP_SCATTER, "scattered"},
-        {GRAM_OP_OVER, "over_tokens"},    {GRAM_OP_EXPAND, "repeated"},
-        {GRAM_OP_GATHER, "gathered"},     {GRAM_OP_ADD, "added"},
-        {GRAM_OP_SUB, "difference"},      {GRAM_OP_MUL, "scaled"},
-        {GRAM_OP_DIV, "quotient"},        {GRAM_OP_WHERE, "chosen"},
+        {GRAM_OP_CUMSUM, "running_sums"}, {GRAM_OP_CUMSUM_LOST, "lost_sums"},
+        {GRAM_OP_EXPM, "exponential"},    {GRAM_OP_INVERSE, "inverse"},
+        {GRAM_OP_HCAT, "beside"},         {GRAM_OP_VCAT, "stacked"},
+        {GRAM_OP_CONCAT_HEADS, "joined"}, {GRAM_OP_STACK_HEADS, "heads"},
+        {GRAM_OP_SCATTER, "scattered"},   {GRAM_OP_OVER, "over_tokens"},
+        {GRAM_OP_EXPAND, "repeated"},     {GRAM_OP_GATHER, "gathered"},
+        {GRAM_OP_ADD, "added"},           {GRAM_OP_SUB, "difference"},
+        {GRAM_OP_MUL, "scaled"},          {GRAM_OP_DIV, "quotient"},
+        {GRAM_OP_WHERE, "chosen"},
     };
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (names[k].op == node->op)

@@ -298,8 +298,8 @@ static void put_leaf(printer *p, gram_text *out, int k)
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
     bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
     if (leaf->bits) {
-        gram_put(out, "gram_tile_bits(%s, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n",
-                 to, index, index, inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
+        gram_put(out, "gram_tile_bits(%s, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n", to, index, index,
+                 inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
         return;
     }
     if (!turned)
@@ -743,8 +743,9 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
 
 static const char *range_input(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
 {
-    const char *name = gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
-                                   item_of(ctx, spec, step, node->each, node->batched), head_of(ctx, step, node->heads));
+    const char *name =
+        gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
+                    item_of(ctx, spec, step, node->each, node->batched), head_of(ctx, step, node->heads));
     return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
 }
 

@@ -6,11 +6,12 @@
 
 /* The lines of one program. Loops nest: item (a head of a batch item), block (up to 64 queries), tile (64 lanes). */
 typedef struct gram_lines {
-    gram_text item;   /* once per item and block: what is one number */
-    gram_text block;  /* per block: one number per query */
-    gram_text tile;   /* per tile: one number per lane, then the pairs */
-    gram_text mask;   /* per tile that needs it: what only the mask needs, then the mask itself */
-    gram_text leaves; /* per tile: the products of a group of heads, into tiles all0 .. with their rows one below the other */
+    gram_text item;  /* once per item and block: what is one number */
+    gram_text block; /* per block: one number per query */
+    gram_text tile;  /* per tile: one number per lane, then the pairs */
+    gram_text mask;  /* per tile that needs it: what only the mask needs, then the mask itself */
+    gram_text
+        leaves; /* per tile: the products of a group of heads, into tiles all0 .. with their rows one below the other */
     bool *of_group;   /* by tile: the group's heads have a tile each, part of such a one; NULL: there is no group */
     int tiles;        /* how many tile buffers, t0 .. */
     const char *root; /* the tile buffer that holds the root, or NULL: it is accumulator `sum` as it stands */

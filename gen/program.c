@@ -130,8 +130,10 @@ static bool is_same(const gram_plan *plan, const gram_leaf *leaf)
 /* Of -1, 0 and 1 alone, as `ternary` makes them? */
 static bool is_ternary(const gram_node *a)
 {
-    static const bool moves[GRAM_OP_COUNT] = {[GRAM_OP_TRANSPOSE] = true,   [GRAM_OP_HEAD_AT] = true,
-                                              [GRAM_OP_STACK_HEADS] = true, [GRAM_OP_SPLIT_HEADS] = true,
+    static const bool moves[GRAM_OP_COUNT] = {[GRAM_OP_TRANSPOSE] = true,
+                                              [GRAM_OP_HEAD_AT] = true,
+                                              [GRAM_OP_STACK_HEADS] = true,
+                                              [GRAM_OP_SPLIT_HEADS] = true,
                                               [GRAM_OP_CONCAT_HEADS] = true};
     bool all = moves[a->op];
     for (int k = 0; all && k < a->nargs; k++)

@@ -24,7 +24,8 @@ static int each_isa(int (*visit)(const isa *row, void *data), void *data)
     int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
     int counts = __builtin_cpu_supports("avx512vpopcntdq");
-    const isa rows[] = {ISA(avx512pop, fma && wide && counts), ISA(avx512, fma && wide), ISA(avx2, fma), ISA(generic, 1)};
+    const isa rows[] = {ISA(avx512pop, fma && wide && counts), ISA(avx512, fma && wide), ISA(avx2, fma),
+                        ISA(generic, 1)};
 #else
     const isa rows[] = {ISA(generic, 1)};
 #endif

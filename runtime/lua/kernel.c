@@ -351,7 +351,8 @@ static void load_gradient(lua_State *lua, const kernel *k, int n, const char *co
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *gradient;
-    if (gram_load_derivative(k->gram, &(gram_derivative){0, n, names, given}, &gradient, message, sizeof message) != GRAM_OK)
+    if (gram_load_derivative(k->gram, &(gram_derivative){0, n, names, given}, &gradient, message, sizeof message) !=
+        GRAM_OK)
         raise(lua, message);
     wrap(lua, gradient);
 }

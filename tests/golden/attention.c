@@ -822,7 +822,7 @@ static void attention_stream_O_few(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->m);
         const int64_t batch = item / parts / 1;
-        gram_real *const states = job->stream_O_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const states = job->stream_O_states.data + (parts > 1 ? item : thread) * size;
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
         gram_real *const sum = states + queries * width + queries;
@@ -859,9 +859,9 @@ static void attention_stream_O_merge(void *data, int thread)
     const int64_t size = queries * (width + 2), parts = gram_parts(job->m, GRAM_PART), items = job->batch * 1;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t batch = item / 1;
-        gram_real *const states = job->stream_O_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        gram_real *const states = job->stream_O_states.data + item * parts * size;
         for (int64_t part = 1; part < parts; part++) {
-            gram_merge_softmax(states, states + part * 1 * size, queries, width);
+            gram_merge_softmax(states, states + part * size, queries, width);
         }
         gram_real *const sum0 = states;
         gram_real *const sum = states + queries * width + queries;

@@ -448,6 +448,43 @@ static inline void gram_tile_mul(gram_real *out, int64_t ldo, const gram_real *a
     gram_sum_all(GRAM_TERM_PRODUCT, out, ldo, a, lda, b, ldb, rows, inner, cols, add);
 }
 
+/* The rows that are summed side by side in double. */
+#define GRAM_FINE_ROWS 4
+
+/* Some rows of gram_tile_mul_fine, a constant number. */
+static inline GRAM_ALWAYS void gram_fine_rows(const int rows, gram_real *out, int64_t ldo, const gram_real *a,
+                                              int64_t lda, const gram_real *b, int64_t ldb, int64_t inner,
+                                              int64_t cols, int add) {
+    for (int64_t c = 0; c < cols; c += GRAM_LANES) {
+        gram_vdouble sum[GRAM_FINE_ROWS] = {0};
+        for (int64_t k = 0; k < inner; k++) {
+            const gram_vdouble right = GRAM_CONVERT(gram_vdouble, gram_v_load(b + k * ldb + c));
+            GRAM_UNROLL
+            for (int r = 0; r < rows; r++) {
+                sum[r] = sum[r] + (double)a[r * lda + k] * right;
+            }
+        }
+        GRAM_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const gram_vreal total = GRAM_CONVERT(gram_vreal, sum[r]);
+            gram_v_store(out + r * ldo + c, add ? gram_v_load(out + r * ldo + c) + total : total);
+        }
+    }
+}
+
+/* gram_tile_mul with its sums in double: for chains of small matrices, where errors multiply, and whose cost does not
+ * grow with the tokens. */
+static inline void gram_tile_mul_fine(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
+                                      int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
+    int64_t r = 0;
+    for (; r + GRAM_FINE_ROWS <= rows; r += GRAM_FINE_ROWS) {
+        gram_fine_rows(GRAM_FINE_ROWS, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
+    }
+    for (; r < rows; r++) {
+        gram_fine_rows(1, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
+    }
+}
+
 /* to += from */
 static inline void gram_merge_sums(gram_real *to, const gram_real *from, int64_t count) {
     for (int64_t k = 0; k < count; k++) {
@@ -567,7 +604,7 @@ static void identity_stream_X_X_few(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
         const int64_t batch = item / parts / 1;
-        gram_real *const states = job->stream_X_X_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const states = job->stream_X_X_states.data + (parts > 1 ? item : thread) * size;
         gram_real *const sum0 = states;
         gram_fill(sum0, width, queries, width, 0);
         for (int64_t lane = begin; lane < end; lane += GRAM_TILE) {
@@ -591,9 +628,9 @@ static void identity_stream_X_X_merge(void *data, int thread)
     const int64_t size = queries * (width), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 1;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t batch = item / 1;
-        gram_real *const states = job->stream_X_X_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        gram_real *const states = job->stream_X_X_states.data + item * parts * size;
         for (int64_t part = 1; part < parts; part++) {
-            gram_merge_sums(states, states + part * 1 * size, size);
+            gram_merge_sums(states, states + part * size, size);
         }
         gram_real *const sum0 = states;
         identity_stream_X_X_finish(job, batch, query, queries, sum0);
@@ -615,9 +652,14 @@ static void identity_map_X_X_W(void *data, int thread)
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
             const gram_real *const panel0 = gram_at(&job->X_X_panels, batch, 0) + lane * 4;
-            gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->X_X_W, batch, 0) + query * job->X_X_W.col + lane * job->X_X_W.row, job->X_X_W.col,
-                job->X_X_W.row, t0, GRAM_TILE, queries, lanes);
+            gram_real *const place = gram_at(&job->X_X_W, batch, 0) + query * job->X_X_W.col + lane * job->X_X_W.row;
+            const int in_place = job->X_X_W.row == 1 && lanes == GRAM_TILE;
+            gram_real *const tile = in_place ? place : t0;
+            const int64_t apart = in_place ? job->X_X_W.col : GRAM_TILE;
+            gram_tile_mul_fine(tile, apart, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
+            if (!in_place) {
+                gram_store(place, job->X_X_W.col, job->X_X_W.row, t0, GRAM_TILE, queries, lanes);
+            }
         }
     }
 }
@@ -640,9 +682,14 @@ static void identity_map_O(void *data, int thread)
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
             const gram_real *const panel0 = gram_at(&job->X_X_W_panels, batch, 0) + lane * 4;
-            gram_tile_mul(t0, GRAM_TILE, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->O, batch, 0) + query * job->O.col + lane * job->O.row, job->O.col, job->O.row, t0,
-                GRAM_TILE, queries, lanes);
+            gram_real *const place = gram_at(&job->O, batch, 0) + query * job->O.col + lane * job->O.row;
+            const int in_place = job->O.row == 1 && lanes == GRAM_TILE;
+            gram_real *const tile = in_place ? place : t0;
+            const int64_t apart = in_place ? job->O.col : GRAM_TILE;
+            gram_tile_mul(tile, apart, block0, 4, panel0, GRAM_TILE, queries, 4, GRAM_PADDED(lanes), 0);
+            if (!in_place) {
+                gram_store(place, job->O.col, job->O.row, t0, GRAM_TILE, queries, lanes);
+            }
         }
     }
 }

@@ -977,9 +977,14 @@ static void layer_map_WK_X(void *data, int thread)
         for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WK_panels, batch, head) + lane * 6;
-            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->WK_X, batch, head) + query * job->WK_X.col + lane * job->WK_X.row, job->WK_X.col,
-                job->WK_X.row, t0, GRAM_TILE, queries, lanes);
+            gram_real *const place = gram_at(&job->WK_X, batch, head) + query * job->WK_X.col + lane * job->WK_X.row;
+            const int in_place = job->WK_X.row == 1 && lanes == GRAM_TILE;
+            gram_real *const tile = in_place ? place : t0;
+            const int64_t apart = in_place ? job->WK_X.col : GRAM_TILE;
+            gram_tile_mul(tile, apart, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            if (!in_place) {
+                gram_store(place, job->WK_X.col, job->WK_X.row, t0, GRAM_TILE, queries, lanes);
+            }
         }
     }
 }
@@ -1000,9 +1005,14 @@ static void layer_map_WQ_X(void *data, int thread)
         for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WQ_panels, batch, head) + lane * 6;
-            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->WQ_X, batch, head) + query * job->WQ_X.col + lane * job->WQ_X.row, job->WQ_X.col,
-                job->WQ_X.row, t0, GRAM_TILE, queries, lanes);
+            gram_real *const place = gram_at(&job->WQ_X, batch, head) + query * job->WQ_X.col + lane * job->WQ_X.row;
+            const int in_place = job->WQ_X.row == 1 && lanes == GRAM_TILE;
+            gram_real *const tile = in_place ? place : t0;
+            const int64_t apart = in_place ? job->WQ_X.col : GRAM_TILE;
+            gram_tile_mul(tile, apart, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            if (!in_place) {
+                gram_store(place, job->WQ_X.col, job->WQ_X.row, t0, GRAM_TILE, queries, lanes);
+            }
         }
     }
 }
@@ -1023,9 +1033,14 @@ static void layer_map_WV_X(void *data, int thread)
         for (int64_t lane = 0; lane < 3; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 3 - lane);
             const gram_real *const panel0 = gram_at(&job->WV_panels, batch, head) + lane * 6;
-            gram_tile_mul(t0, GRAM_TILE, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
-            gram_store(gram_at(&job->WV_X, batch, head) + query * job->WV_X.col + lane * job->WV_X.row, job->WV_X.col,
-                job->WV_X.row, t0, GRAM_TILE, queries, lanes);
+            gram_real *const place = gram_at(&job->WV_X, batch, head) + query * job->WV_X.col + lane * job->WV_X.row;
+            const int in_place = job->WV_X.row == 1 && lanes == GRAM_TILE;
+            gram_real *const tile = in_place ? place : t0;
+            const int64_t apart = in_place ? job->WV_X.col : GRAM_TILE;
+            gram_tile_mul(tile, apart, block0, 6, panel0, GRAM_TILE, queries, 6, GRAM_PADDED(lanes), 0);
+            if (!in_place) {
+                gram_store(place, job->WV_X.col, job->WV_X.row, t0, GRAM_TILE, queries, lanes);
+            }
         }
     }
 }
@@ -1193,7 +1208,7 @@ static void layer_stream_attended_heads_few(void *data, int thread)
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
         const int64_t head = item / parts % 2;
         const int64_t batch = item / parts / 2;
-        gram_real *const states = job->stream_attended_heads_states.data + (parts > 1 ? item : thread) * 1 * size;
+        gram_real *const states = job->stream_attended_heads_states.data + (parts > 1 ? item : thread) * size;
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
         gram_real *const sum = states + queries * width + queries;
@@ -1286,9 +1301,9 @@ static void layer_stream_attended_heads_merge(void *data, int thread)
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t head = item % 2;
         const int64_t batch = item / 2;
-        gram_real *const states = job->stream_attended_heads_states.data + (item / 1 * parts * 1 + item % 1) * size;
+        gram_real *const states = job->stream_attended_heads_states.data + item * parts * size;
         for (int64_t part = 1; part < parts; part++) {
-            gram_merge_softmax(states, states + part * 1 * size, queries, width);
+            gram_merge_softmax(states, states + part * size, queries, width);
         }
         gram_real *const sum0 = states;
         gram_real *const sum = states + queries * width + queries;
