@@ -6,30 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "print.h"
+#include "printer.h"
 
-static const struct {
-    const char *scalar, *vector, *load, *store, *splat;
-} types[] = {
+const gram_print_type gram_print_types[] = {
     [GRAM_REAL] = {"gram_real", "gram_vreal", "gram_v_load", "gram_v_store", "gram_v_splat"},
     [GRAM_INT] = {"gram_int", "gram_vint", "gram_v_loadi", "gram_v_storei", "gram_v_splati"},
     [GRAM_BOOL] = {"gram_bits", "gram_mask", "gram_v_loadm", "gram_v_storem", "gram_v_splatm"},
 };
-
-typedef struct printer {
-    gram_ctx *ctx;
-    const gram_plan *plan;
-    const gram_step *step;
-    const gram_program *program;
-    bool tcc, few, group;
-    int root, mask;
-    bool *is_root;  /* a tile that is used when the program is done, other than the mask */
-    bool *for_root; /* a root needs it */
-    int *level;     /* among pair instructions: after how many primitives */
-    int *tile;      /* its tile buffer, -1: none */
-    int *last;      /* the last unit that reads it */
-    gram_lines lines;
-} printer;
 
 /* --- names --------------------------------------------------------------------------------------------------------- */
 
@@ -45,7 +28,7 @@ const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim)
     return terms > 1 ? gram_format(ctx, "(%s)", text.data) : text.data;
 }
 
-static const char *head_of(gram_ctx *ctx, const gram_step *step, int heads)
+const char *gram_print_head(gram_ctx *ctx, const gram_step *step, int heads)
 {
     if (step->heads <= 1 || heads <= 1)
         return "0";
@@ -58,7 +41,7 @@ static bool has_items(gram_dim each)
 }
 
 /* Which of an array's items the step is at: the step's own, or the batch's where the array has no others. */
-static const char *item_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each, bool batched)
+const char *gram_print_item(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each, bool batched)
 {
     if (has_items(step->each) && !has_items(each))
         return batched ? gram_format(ctx, "batch / %s", gram_print_dim(ctx, spec, step->each)) : "0";
@@ -66,7 +49,7 @@ static const char *item_of(gram_ctx *ctx, const gram_spec *spec, const gram_step
 }
 
 /* Which of the items that `each` makes. */
-static const char *part_of(gram_ctx *ctx, const gram_spec *spec, const gram_step *step)
+const char *gram_print_part(gram_ctx *ctx, const gram_spec *spec, const gram_step *step)
 {
     return has_items(step->each) ? gram_format(ctx, "batch %% %s", gram_print_dim(ctx, spec, step->each)) : "0";
 }
@@ -75,11 +58,11 @@ const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step 
                           const char *suffix)
 {
     return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
-                       buffer->name, suffix, item_of(ctx, plan->spec, step, buffer->each, buffer->batched),
-                       head_of(ctx, step, buffer->heads));
+                       buffer->name, suffix, gram_print_item(ctx, plan->spec, step, buffer->each, buffer->batched),
+                       gram_print_head(ctx, step, buffer->heads));
 }
 
-static const char *number(printer *p, const gram_instr *instr)
+static const char *number(gram_printer *p, const gram_instr *instr)
 {
     if (instr->type == GRAM_INT)
         return gram_format(p->ctx, "%lld", (long long)instr->number);
@@ -92,7 +75,7 @@ static const char *number(printer *p, const gram_instr *instr)
     return gram_format(p->ctx, "%s%s%s", text, point, p->plan->real_bits == 32 ? "f" : "");
 }
 
-static const char *array_name(printer *p, int k)
+const char *gram_print_array(gram_printer *p, int k)
 {
     static const char letters[] = "cqqt"; /* by rate; lanes are k */
     const gram_instr *instr = &p->program->instr[k];
@@ -107,21 +90,7 @@ static const char *array_name(printer *p, int k)
 
 /* --- which instruction goes where ---------------------------------------------------------------------------------- */
 
-/* Done by a primitive on whole arrays, rather than in a loop of vector expressions. */
-static bool is_call(const printer *p, const gram_instr *instr)
-{
-    if (instr->kind == GRAM_I_LEAF || instr->kind == GRAM_I_GATHER || instr->kind == GRAM_I_LOAD ||
-        instr->kind == GRAM_I_SCATTER)
-        return true;
-    return p->tcc;
-}
-
-static bool is_given(const gram_instr *instr)
-{
-    return instr->kind == GRAM_I_STAT || instr->kind == GRAM_I_SUM_OF;
-}
-
-static void mark(printer *p, int k)
+static void mark(gram_printer *p, int k)
 {
     if (k < 0 || p->for_root[k])
         return;
@@ -134,7 +103,7 @@ static void mark(printer *p, int k)
 }
 
 /* A call reads arrays, so it stands a level above what it reads. */
-static void set_levels(printer *p)
+static void set_levels(gram_printer *p)
 {
     for (int k = 0; k < p->program->n; k++) {
         const gram_instr *instr = &p->program->instr[k];
@@ -149,7 +118,7 @@ static void set_levels(printer *p)
 }
 
 /* Is k read as an array: by a call, by another rate's loop, by a later level, or after the program? */
-static bool is_array(const printer *p, int k)
+bool gram_print_is_array(const gram_printer *p, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (is_call(p, instr) || p->is_root[k] || k == p->mask)
@@ -166,23 +135,7 @@ static bool is_array(const printer *p, int k)
 
 /* --- one instruction's text ---------------------------------------------------------------------------------------- */
 
-/* ops.def's vector text with a, b, c replaced by the operands' names. */
-static const char *expression(printer *p, const gram_instr *instr, const char *const *args)
-{
-    gram_text text = {.ctx = p->ctx};
-    const char *s = gram_ops[instr->op].vector;
-    for (; *s; s++) {
-        bool alone = (s == gram_ops[instr->op].vector || !strchr("_abcdefghijklmnopqrstuvwxyz", s[-1])) &&
-                     !strchr("_abcdefghijklmnopqrstuvwxyz", s[1] ? s[1] : ' ');
-        if (*s >= 'a' && *s <= 'c' && alone)
-            gram_put(&text, "%s", args[*s - 'a']);
-        else
-            gram_put_bytes(&text, s, 1);
-    }
-    return text.data;
-}
-
-static const char *one_number(printer *p, const gram_instr *instr)
+static const char *one_number(gram_printer *p, const gram_instr *instr)
 {
     switch (instr->kind) {
     case GRAM_I_NUMBER:
@@ -190,13 +143,14 @@ static const char *one_number(printer *p, const gram_instr *instr)
     case GRAM_I_SIZE:
         return gram_format(p->ctx, "(gram_int)%s", gram_print_dim(p->ctx, p->plan->spec, instr->dim));
     case GRAM_I_HEAD:
-        return gram_format(p->ctx, "(gram_int)(%s)", head_of(p->ctx, p->step, instr->heads));
+        return gram_format(p->ctx, "(gram_int)(%s)", gram_print_head(p->ctx, p->step, instr->heads));
     case GRAM_I_LOOP:
         return "(gram_int)column";
     case GRAM_I_BATCH:
-        return gram_format(p->ctx, "(gram_int)(%s)", item_of(p->ctx, p->plan->spec, p->step, gram_dim_number(1), true));
+        return gram_format(p->ctx, "(gram_int)(%s)",
+                           gram_print_item(p->ctx, p->plan->spec, p->step, gram_dim_number(1), true));
     case GRAM_I_ITEM:
-        return gram_format(p->ctx, "(gram_int)(%s)", part_of(p->ctx, p->plan->spec, p->step));
+        return gram_format(p->ctx, "(gram_int)(%s)", gram_print_part(p->ctx, p->plan->spec, p->step));
     default:
         return gram_format(p->ctx, "*%s",
                            gram_print_at(p->ctx, p->plan, p->step, &p->plan->buffers[instr->buffer], ""));
@@ -222,26 +176,26 @@ static const char *room(int rate)
     return rooms[rate];
 }
 
-static void declare(printer *p, gram_text *out, int k)
+void gram_print_declare(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->rate != GRAM_RATE_PAIR)
-        gram_put(out, "%s %s[%s];\n", types[instr->type].scalar, array_name(p, k), room(instr->rate));
+        gram_put(out, "%s %s[%s];\n", gram_print_types[instr->type].scalar, gram_print_array(p, k), room(instr->rate));
 }
 
-static const char *tile_as(printer *p, int k)
+const char *gram_print_tile(gram_printer *p, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->rate == GRAM_RATE_ONE && !p->tcc)
         return gram_format(p->ctx, "c%d_at", k);
     if (instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL)
-        return gram_format(p->ctx, "(%s *)%s", types[instr->type].scalar, array_name(p, k));
+        return gram_format(p->ctx, "(%s *)%s", gram_print_types[instr->type].scalar, gram_print_array(p, k));
     if (instr->kind == GRAM_I_SUM_OF)
-        return gram_format(p->ctx, "%s + lane", array_name(p, k));
-    return array_name(p, k);
+        return gram_format(p->ctx, "%s + lane", gram_print_array(p, k));
+    return gram_print_array(p, k);
 }
 
-static const char *operand_strides(printer *p, int rate, int k)
+static const char *operand_strides(gram_printer *p, int rate, int k)
 {
     const gram_instr *arg = &p->program->instr[k];
     if (arg->kind == GRAM_I_SUM_OF)
@@ -249,13 +203,13 @@ static const char *operand_strides(printer *p, int rate, int k)
     return strides(rate, arg->rate);
 }
 
-static void put_load(printer *p, gram_text *out, int k)
+static void put_load(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
     const char *at = gram_print_at(p->ctx, p->plan, p->step, b, ""),
                *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
-    const char *to = tile_as(p, k);
+    const char *to = gram_print_tile(p, k);
     if (instr->rate == GRAM_RATE_LANE)
         gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
     else if (instr->rate == GRAM_RATE_QUERY)
@@ -276,13 +230,13 @@ static bool is_small(gram_dim d)
 }
 
 /* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing. */
-static bool is_fine(const printer *p, const gram_leaf *leaf)
+static bool is_fine(const gram_printer *p, const gram_leaf *leaf)
 {
     return p->plan->real_bits == 32 && leaf->op == GRAM_OP_MATMUL && is_small(leaf->inner) &&
            is_small(p->step->lanes) && is_small(p->step->queries);
 }
 
-static void put_leaf(printer *p, gram_text *out, int k)
+static void put_leaf(gram_printer *p, gram_text *out, int k)
 {
     static const struct {
         gram_op op;
@@ -292,7 +246,7 @@ static void put_leaf(printer *p, gram_text *out, int k)
     const int index = p->program->instr[k].index;
     const gram_leaf *leaf = &p->step->leaves[index];
     const bool direct = gram_is_direct(p->step) && k == p->root && p->program == &p->step->program;
-    const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : array_name(p, k);
+    const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : gram_print_array(p, k);
     const char *to = direct ? "tile, apart" : gram_format(p->ctx, "%s, GRAM_TILE", tile);
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
@@ -316,7 +270,7 @@ static void put_leaf(printer *p, gram_text *out, int k)
 }
 
 /* Does index k grow by one from lane to lane: i, i - j, i + a constant? */
-static bool steps_by_one(const printer *p, int k)
+static bool steps_by_one(const gram_printer *p, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->kind != GRAM_I_OP || (instr->op != GRAM_OP_IADD && instr->op != GRAM_OP_ISUB))
@@ -328,13 +282,13 @@ static bool steps_by_one(const printer *p, int k)
 }
 
 /* Entries of a vector one after the other. */
-static bool is_run(const printer *p, const gram_instr *instr, const gram_buffer *b)
+static bool is_run(const gram_printer *p, const gram_instr *instr, const gram_buffer *b)
 {
     return b->type == GRAM_REAL && instr->rate == GRAM_RATE_PAIR && gram_dim_is(b->cols, 1) &&
            steps_by_one(p, instr->args[0]);
 }
 
-static void put_gather(printer *p, gram_text *out, int k)
+static void put_gather(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
@@ -343,20 +297,20 @@ static void put_gather(printer *p, gram_text *out, int k)
     static const char *const step[2] = {"row", "col"};
     if (is_run(p, instr, b)) {
         const char *rows = operand_strides(p, instr->rate, instr->args[0]);
-        gram_put(out, "gram_gather_runs(%s, queries, lanes, %s, job->%s.row, %s, %s, %.*s);\n", tile_as(p, k),
-                 gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, dim[0], tile_as(p, instr->args[0]),
+        gram_put(out, "gram_gather_runs(%s, queries, lanes, %s, job->%s.row, %s, %s, %.*s);\n", gram_print_tile(p, k),
+                 gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, dim[0], gram_print_tile(p, instr->args[0]),
                  (int)strcspn(rows, ","), rows);
         return;
     }
-    gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", tile_as(p, k),
+    gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", gram_print_tile(p, k),
              extent(instr->rate), gram_print_at(p->ctx, p->plan, p->step, b, ""));
     for (int a = 0; a < 2; a++)
-        gram_put(out, ", job->%s.%s, %s, %s, %s", b->name, step[a], dim[a], tile_as(p, instr->args[a]),
+        gram_put(out, ", job->%s.%s, %s, %s, %s", b->name, step[a], dim[a], gram_print_tile(p, instr->args[a]),
                  operand_strides(p, instr->rate, instr->args[a]));
     gram_put(out, ");\n");
 }
 
-static void put_scatter(printer *p, gram_text *out, int k)
+static void put_scatter(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
@@ -364,29 +318,30 @@ static void put_scatter(printer *p, gram_text *out, int k)
              gram_print_at(p->ctx, p->plan, p->step, b, ""), b->name, gram_print_dim(p->ctx, p->plan->spec, b->rows),
              b->name, gram_print_dim(p->ctx, p->plan->spec, b->cols));
     for (int a = 0; a < instr->nargs; a++)
-        gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
+        gram_put(out, ", %s, %s", gram_print_tile(p, instr->args[a]),
+                 operand_strides(p, GRAM_RATE_PAIR, instr->args[a]));
     gram_put(out, ");\n");
 }
 
-static void put_map_call(printer *p, gram_text *out, int k)
+static void put_map_call(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
-    gram_put(out, "gram_map_%s(%s, %s", gram_ops[instr->op].name, tile_as(p, k), extent(instr->rate));
+    gram_put(out, "gram_map_%s(%s, %s", gram_ops[instr->op].name, gram_print_tile(p, k), extent(instr->rate));
     for (int a = 0; a < instr->nargs; a++)
-        gram_put(out, ", %s, %s", tile_as(p, instr->args[a]), operand_strides(p, instr->rate, instr->args[a]));
+        gram_put(out, ", %s, %s", gram_print_tile(p, instr->args[a]), operand_strides(p, instr->rate, instr->args[a]));
     gram_put(out, ");\n");
 }
 
 /* One instruction as a call that fills its array. */
-static void put_call(printer *p, gram_text *out, int k)
+static void put_call(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->rate == GRAM_RATE_ONE && instr->kind != GRAM_I_OP && instr->kind != GRAM_I_GATHER) {
-        gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", types[instr->type].scalar, array_name(p, k),
+        gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", gram_print_types[instr->type].scalar, gram_print_array(p, k),
                  one_number(p, instr));
         return;
     }
-    declare(p, out, k);
+    gram_print_declare(p, out, k);
     if (instr->kind == GRAM_I_OP)
         put_map_call(p, out, k);
     else if (instr->kind == GRAM_I_LOAD)
@@ -398,125 +353,14 @@ static void put_call(printer *p, gram_text *out, int k)
     else if (instr->kind == GRAM_I_SCATTER)
         put_scatter(p, out, k);
     else
-        gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", tile_as(p, k),
+        gram_put(out, "gram_iota(%s, 1, %s, %s, 0, 1);\n", gram_print_tile(p, k),
                  instr->kind == GRAM_I_ROW ? "lanes" : "queries", instr->kind == GRAM_I_ROW ? "lane" : "query");
-}
-
-/* --- fused loops --------------------------------------------------------------------------------------------------- */
-
-static const char *operand(printer *p, int k)
-{
-    bool one = p->program->instr[k].rate == GRAM_RATE_ONE;
-    return gram_format(p->ctx, "%c%d", one ? 'c' : 'v', k);
-}
-
-static const char *index_in_loop(int rate, const gram_instr *instr)
-{
-    if (rate != GRAM_RATE_PAIR)
-        return "l";
-    return instr->kind == GRAM_I_SUM_OF ? "r * width + l" : "r * GRAM_TILE + l";
-}
-
-static void put_read(printer *p, gram_text *out, int rate, int k, const char *indent)
-{
-    const gram_instr *instr = &p->program->instr[k];
-    if (rate == GRAM_RATE_PAIR && instr->rate != GRAM_RATE_PAIR)
-        gram_put(out, "%sconst %s v%d = %s(%s + l);\n", indent, types[instr->type].vector, k, types[instr->type].load,
-                 array_name(p, k));
-    else
-        gram_put(out, "%sconst %s v%d = %s(%s + %s);\n", indent, types[instr->type].vector, k, types[instr->type].load,
-                 instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL ? gram_format(p->ctx, "(%s)", tile_as(p, k))
-                                                                           : tile_as(p, k),
-                 index_in_loop(rate, instr));
-}
-
-static void put_compute(printer *p, gram_text *out, int k, const char *indent)
-{
-    const gram_instr *instr = &p->program->instr[k];
-    const char *args[3], *vector = types[instr->type].vector;
-    for (int a = 0; a < instr->nargs; a++)
-        args[a] = operand(p, instr->args[a]);
-    if (instr->kind == GRAM_I_OP)
-        gram_put(out, "%sconst %s %s = %s;\n", indent, vector, operand(p, k), expression(p, instr, args));
-    else
-        gram_put(out, "%sconst %s v%d = gram_v_iota((gram_int)(%s + l));\n", indent, vector, k,
-                 instr->kind == GRAM_I_ROW ? "lane" : "query");
-}
-
-/* Which instructions a loop holds: of one rate, level and purpose. */
-static bool in_loop(const printer *p, int k, int rate, int level, bool for_root)
-{
-    const gram_instr *instr = &p->program->instr[k];
-    return !is_call(p, instr) && !is_given(instr) && instr->rate == rate && p->level[k] == level &&
-           p->for_root[k] == for_root;
-}
-
-static bool loop_reads(const printer *p, int k, int rate, int level, bool for_root)
-{
-    if (in_loop(p, k, rate, level, for_root))
-        return false;
-    for (int u = k + 1; u < p->program->n; u++)
-        for (int a = 0; in_loop(p, u, rate, level, for_root) && a < p->program->instr[u].nargs; a++)
-            if (p->program->instr[u].args[a] == k)
-                return true;
-    return false;
-}
-
-static void put_loop_body(printer *p, gram_text *out, int rate, int level, bool for_root, const char *indent)
-{
-    for (int k = 0; k < p->program->n; k++) {
-        int own = p->program->instr[k].rate;
-        bool hoisted = own == GRAM_RATE_ONE || (rate == GRAM_RATE_PAIR && own == GRAM_RATE_QUERY);
-        if (!hoisted && loop_reads(p, k, rate, level, for_root))
-            put_read(p, out, rate, k, indent);
-        if (in_loop(p, k, rate, level, for_root)) {
-            const gram_instr *instr = &p->program->instr[k];
-            put_compute(p, out, k, indent);
-            if (is_array(p, k))
-                gram_put(out, "%s%s(%s + %s, v%d);\n", indent, types[instr->type].store,
-                         instr->rate == GRAM_RATE_PAIR && instr->type != GRAM_REAL
-                             ? gram_format(p->ctx, "(%s)", tile_as(p, k))
-                             : tile_as(p, k),
-                         index_in_loop(rate, instr), k);
-        }
-    }
-}
-
-static bool loop_is_empty(const printer *p, int rate, int level, bool for_root)
-{
-    for (int k = 0; k < p->program->n; k++)
-        if (in_loop(p, k, rate, level, for_root))
-            return false;
-    return true;
-}
-
-static void put_loop(printer *p, gram_text *out, int rate, int level, bool for_root)
-{
-    if (loop_is_empty(p, rate, level, for_root))
-        return;
-    for (int k = 0; k < p->program->n; k++)
-        if (in_loop(p, k, rate, level, for_root) && is_array(p, k))
-            declare(p, out, k);
-    if (rate != GRAM_RATE_PAIR) {
-        gram_put(out, "for (int64_t l = 0; l < %s; l += GRAM_LANES) {\n", rate == GRAM_RATE_LANE ? "lanes" : "queries");
-        put_loop_body(p, out, rate, level, for_root, "    ");
-        gram_put(out, "}\n");
-        return;
-    }
-    gram_put(out, "for (int64_t r = 0; r < queries; r++) {\n");
-    for (int k = 0; k < p->program->n; k++)
-        if (p->program->instr[k].rate == GRAM_RATE_QUERY && loop_reads(p, k, rate, level, for_root))
-            gram_put(out, "    const %s v%d = %s(%s[r]);\n", types[p->program->instr[k].type].vector, k,
-                     types[p->program->instr[k].type].splat, array_name(p, k));
-    gram_put(out, "    for (int64_t l = 0; l < lanes; l += GRAM_LANES) {\n");
-    put_loop_body(p, out, rate, level, for_root, "        ");
-    gram_put(out, "    }\n}\n");
 }
 
 /* --- the sections -------------------------------------------------------------------------------------------------- */
 
 /* Is k an operand of a primitive, a lookup's index or a product's factor, which take arrays? */
-static bool is_read_by_call(const printer *p, int k)
+static bool is_read_by_call(const gram_printer *p, int k)
 {
     for (int u = k + 1; u < p->program->n; u++) {
         const gram_instr *user = &p->program->instr[u];
@@ -530,7 +374,7 @@ static bool is_read_by_call(const printer *p, int k)
     return false;
 }
 
-static bool is_read(const printer *p, int k)
+static bool is_read(const gram_printer *p, int k)
 {
     if (p->is_root[k] || k == p->mask || is_read_by_call(p, k))
         return true;
@@ -541,16 +385,17 @@ static bool is_read(const printer *p, int k)
     return false;
 }
 
-static void put_one_lookup(printer *p, gram_text *out, int k)
+static void put_one_lookup(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
-    gram_put(out, "%s c%d_at[GRAM_PAD];\n", types[instr->type].scalar, k);
+    gram_put(out, "%s c%d_at[GRAM_PAD];\n", gram_print_types[instr->type].scalar, k);
     put_gather(p, out, k);
-    gram_put(out, "const %s c%d = %s(c%d_at[0]);\n", types[instr->type].vector, k, types[instr->type].splat, k);
+    gram_put(out, "const %s c%d = %s(c%d_at[0]);\n", gram_print_types[instr->type].vector, k,
+             gram_print_types[instr->type].splat, k);
 }
 
 /* One number as a vector all of whose lanes are it, and as an array where a primitive reads it. */
-static void put_one(printer *p, gram_text *out, int k)
+static void put_one(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     if (instr->kind == GRAM_I_GATHER) {
@@ -558,16 +403,16 @@ static void put_one(printer *p, gram_text *out, int k)
         return;
     }
     if (instr->kind == GRAM_I_OP)
-        put_compute(p, out, k, "");
+        gram_print_compute(p, out, k, "");
     else
-        gram_put(out, "const %s c%d = %s(%s);\n", types[instr->type].vector, k, types[instr->type].splat,
-                 one_number(p, instr));
+        gram_put(out, "const %s c%d = %s(%s);\n", gram_print_types[instr->type].vector, k,
+                 gram_print_types[instr->type].splat, one_number(p, instr));
     if (is_read_by_call(p, k))
-        gram_put(out, "%s c%d_at[GRAM_PAD];\n%s(c%d_at, c%d);\n", types[instr->type].scalar, k,
-                 types[instr->type].store, k, k);
+        gram_put(out, "%s c%d_at[GRAM_PAD];\n%s(c%d_at, c%d);\n", gram_print_types[instr->type].scalar, k,
+                 gram_print_types[instr->type].store, k, k);
 }
 
-static void put_ones(printer *p, gram_text *out)
+static void put_ones(gram_printer *p, gram_text *out)
 {
     for (int k = 0; k < p->program->n; k++) {
         if (p->program->instr[k].rate != GRAM_RATE_ONE || !is_read(p, k))
@@ -582,15 +427,16 @@ static void put_ones(printer *p, gram_text *out)
 const char *gram_print_scale(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_leaf *leaf,
                              bool tcc)
 {
-    printer p = {.ctx = ctx, .plan = plan, .step = step, .program = &step->program, .tcc = tcc};
+    gram_printer p = {.ctx = ctx, .plan = plan, .step = step, .program = &step->program, .tcc = tcc};
     if (leaf->scale < 0)
         return "1";
     const gram_instr *instr = &step->program.instr[leaf->scale];
-    return instr->kind == GRAM_I_NUMBER ? number(&p, instr) : gram_format(ctx, "%s[0]", tile_as(&p, leaf->scale));
+    return instr->kind == GRAM_I_NUMBER ? number(&p, instr)
+                                        : gram_format(ctx, "%s[0]", gram_print_tile(&p, leaf->scale));
 }
 
 /* All of one rate and purpose, level by level: first the calls of the level, then its loop. */
-static void put_rate(printer *p, gram_text *out, int rate, bool for_root)
+static void put_rate(gram_printer *p, gram_text *out, int rate, bool for_root)
 {
     int most = 0;
     for (int k = 0; k < p->program->n; k++)
@@ -602,39 +448,40 @@ static void put_rate(printer *p, gram_text *out, int rate, bool for_root)
                 p->for_root[k] == for_root)
                 put_call(p, out, k);
         }
-        put_loop(p, out, rate, level, for_root);
+        gram_print_loop(p, out, rate, level, for_root);
     }
 }
 
 /* Tile buffers: each array of pairs has its own until its last reader; then the next may have it. */
-static void give_tiles(printer *p)
+static void give_tiles(gram_printer *p)
 {
     for (int k = 0; k < p->program->n; k++) {
         const gram_instr *instr = &p->program->instr[k];
-        bool needs =
-            instr->rate == GRAM_RATE_PAIR && !is_given(instr) && instr->kind != GRAM_I_SCATTER && is_array(p, k);
+        bool needs = instr->rate == GRAM_RATE_PAIR && !is_given(instr) && instr->kind != GRAM_I_SCATTER &&
+                     gram_print_is_array(p, k);
         p->tile[k] = needs ? p->lines.tiles++ : -1;
     }
 }
 
-static void put_mask(printer *p)
+static void put_mask(gram_printer *p)
 {
     gram_text *out = &p->lines.mask;
     put_rate(p, out, GRAM_RATE_LANE, false);
     put_rate(p, out, GRAM_RATE_PAIR, false);
 }
 
-static void set_root(printer *p, int k)
+static void set_root(gram_printer *p, int k)
 {
     p->is_root[k] = true;
     mark(p, k);
 }
 
-static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program, int root,
-                     int mask, bool tcc)
+static gram_printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_program *program,
+                          int root, int mask, bool tcc)
 {
     size_t n = (size_t)program->n + 1;
-    printer p = {.ctx = ctx, .plan = plan, .step = step, .program = program, .tcc = tcc, .root = root, .mask = mask};
+    gram_printer p = {
+        .ctx = ctx, .plan = plan, .step = step, .program = program, .tcc = tcc, .root = root, .mask = mask};
     p.for_root = gram_alloc(ctx, n * sizeof *p.for_root);
     p.is_root = gram_alloc(ctx, n * sizeof *p.is_root);
     p.level = gram_alloc(ctx, n * sizeof *p.level);
@@ -652,21 +499,21 @@ static printer start(gram_ctx *ctx, const gram_plan *plan, const gram_step *step
 }
 
 /* The tiles of a stream's sums, sides and statistics. */
-static void set_tiles(printer *p)
+static void set_tiles(gram_printer *p)
 {
     const gram_step *step = p->step;
     p->lines.sums = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.sums);
     p->lines.sides = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.sides);
     p->lines.stats = gram_alloc(p->ctx, GRAM_MOST * sizeof *p->lines.stats);
     for (int k = 0; p->program == &step->program && k < step->nsums; k++)
-        p->lines.sums[k] = array_name(p, step->sums[k].root);
+        p->lines.sums[k] = gram_print_array(p, step->sums[k].root);
     for (int k = 0; p->program == &step->program && k < step->nsides; k++)
-        p->lines.sides[k] = array_name(p, step->sides[k].root);
+        p->lines.sides[k] = gram_print_array(p, step->sides[k].root);
     for (int k = 0; p->program == &step->program && k < step->nstats; k++)
-        p->lines.stats[k] = array_name(p, step->stats[k].root);
+        p->lines.stats[k] = gram_print_array(p, step->stats[k].root);
 }
 
-static gram_lines print(printer p)
+static gram_lines print(gram_printer p)
 {
     const gram_instr *result = &p.program->instr[p.root];
     set_levels(&p);
@@ -681,9 +528,9 @@ static gram_lines print(printer p)
     if (result->kind == GRAM_I_SUM_OF)
         p.lines.sum = result->index;
     else if (result->kind != GRAM_I_SCATTER)
-        p.lines.root = array_name(&p, p.root);
+        p.lines.root = gram_print_array(&p, p.root);
     set_tiles(&p);
-    p.lines.kept = p.mask >= 0 ? array_name(&p, p.mask) : NULL;
+    p.lines.kept = p.mask >= 0 ? gram_print_array(&p, p.mask) : NULL;
     return p.lines;
 }
 
@@ -695,7 +542,7 @@ gram_lines gram_print_program(gram_ctx *ctx, const gram_plan *plan, const gram_s
 
 gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, bool group, bool tcc)
 {
-    printer p = start(ctx, plan, step, &step->program, step->root, step->mask, tcc);
+    gram_printer p = start(ctx, plan, step, &step->program, step->root, step->mask, tcc);
     p.few = true;
     p.group = group;
     gram_lines lines = print(p);
@@ -705,78 +552,4 @@ gram_lines gram_print_few(gram_ctx *ctx, const gram_plan *plan, const gram_step 
         if (p.tile[k] >= 0 && (p.is_root[k] || step->program.instr[k].kind == GRAM_I_LEAF))
             lines.of_group[p.tile[k]] = true;
     return lines;
-}
-
-/* --- predicates over ranges ---------------------------------------------------------------------------------------- */
-
-static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
-{
-    const char *at;
-    switch (node->op) {
-    case GRAM_OP_NUMBER:
-        at = gram_format(ctx, "%lld", (long long)node->number);
-        break;
-    case GRAM_OP_SIZE:
-        at = gram_print_dim(ctx, spec, node->dim);
-        break;
-    case GRAM_OP_HEAD:
-        at = head_of(ctx, step, node->heads);
-        break;
-    case GRAM_OP_LOOP:
-        at = "column";
-        break;
-    case GRAM_OP_BATCH:
-        at = item_of(ctx, spec, step, gram_dim_number(1), true);
-        break;
-    case GRAM_OP_ITEM:
-        at = part_of(ctx, spec, step);
-        break;
-    case GRAM_OP_ROW:
-        return gram_dim_is(node->rows, 1) ? "gram_range_of(0, 0)" : "i";
-    case GRAM_OP_COL:
-        return gram_dim_is(node->cols, 1) ? "gram_range_of(0, 0)" : "j";
-    default:
-        return node->type == GRAM_BOOL ? "gram_range_of(0, 1)" : "gram_range_any()";
-    }
-    return gram_format(ctx, "gram_range_of(%s, %s)", at, at);
-}
-
-static const char *range_input(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
-{
-    const char *name =
-        gram_format(ctx, "gram_ids_at(&job->%s, %s, %s)", node->input->name,
-                    item_of(ctx, spec, step, node->each, node->batched), head_of(ctx, step, node->heads));
-    return gram_format(ctx, "gram_range_of(*%s, *%s)", name, name);
-}
-
-/* Integers per token, read at an index whose range is known: from the least to the greatest that stand there. */
-static const char *range_gather(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
-{
-    const gram_node *a = node->args[0];
-    bool down = gram_dim_is(a->cols, 1);
-    if (a->op != GRAM_OP_INPUT || a->type != GRAM_INT || (!down && !gram_dim_is(a->rows, 1)))
-        return NULL;
-    return gram_format(ctx, "gram_range_ids(gram_ids_at(&job->%s, %s, %s), job->%s.%s, %s, %s)", a->input->name,
-                       item_of(ctx, spec, step, a->each, a->batched), head_of(ctx, step, a->heads), a->input->name,
-                       down ? "row" : "col", gram_print_dim(ctx, spec, down ? a->rows : a->cols),
-                       gram_print_range(ctx, spec, step, node->args[down ? 1 : 2]));
-}
-
-const char *gram_print_range(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, const gram_node *node)
-{
-    gram_text text = {.ctx = ctx};
-    const char *gather = node->op == GRAM_OP_GATHER ? range_gather(ctx, spec, step, node) : NULL;
-    if (gather)
-        return gather;
-    if (node->op == GRAM_OP_EXPAND || node->op == GRAM_OP_KEEP)
-        return gram_print_range(ctx, spec, step, node->args[0]);
-    if (node->op == GRAM_OP_INPUT && node->type == GRAM_INT && node->input->kind == GRAM_COUNT)
-        return range_input(ctx, spec, step, node);
-    if (!gram_op_is_scalar(node->op) || !strcmp(gram_ops[node->op].range, "any"))
-        return range_leaf(ctx, spec, step, node);
-    gram_put(&text, "gram_range_%s(", gram_ops[node->op].range);
-    for (int k = 0; k < node->nargs; k++)
-        gram_put(&text, "%s%s", k ? ", " : "", gram_print_range(ctx, spec, step, node->args[k]));
-    gram_put(&text, ")");
-    return text.data;
 }
