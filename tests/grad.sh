@@ -10,7 +10,7 @@ trap 'rm -rf "$results"' EXIT
 
 # A job: a name for its result, a spec, --grad or --jvp, and "check" or "compile".
 cat >"$results/job" <<'EOF'
-name=$1 spec=$2 by=$3 kind=$4
+name=$1 spec=$2 by=$3 kind=$4 jit=$5
 compile() {
     mkdir "$RESULTS/$name" && build/gram emit "$spec" "$by" -o "$RESULTS/$name" || return
     for cc in "clang -O0" "gcc -O1" tcc; do
@@ -18,7 +18,7 @@ compile() {
     done
 }
 check() {
-    timeout 300 build/gram check "$spec" "$by" --jit "$5"
+    timeout 300 build/gram check "$spec" "$by" --jit "$jit"
 }
 $kind >"$RESULTS/$name.out" 2>&1
 status=$?
