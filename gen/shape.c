@@ -396,7 +396,7 @@ static bool is_vector(const rule *r)
         return (gram_dim_is(node->rows, 1) && operand(r, 0)->vector) ||
                (gram_dim_is(node->cols, 1) && operand(r, 1)->vector);
     bool all = node->op != GRAM_OP_IDENTITY && node->op != GRAM_OP_DIAG && node->op != GRAM_OP_RESHAPE;
-    for (int k = 0; k < node->nargs; k++)
+    for (int k = node->op == GRAM_OP_GATHER; k < node->nargs; k++) /* an entry is as its indices are */
         all = all && operand(r, k)->vector;
     return all || sums[node->op];
 }

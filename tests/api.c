@@ -165,9 +165,11 @@ static void axes_of_one(gram_tally *t)
     static const char spec[] = "local X, w = tokens('X', 1, 'n'), matrix('w', 1, 3)\n"
                                "local Z, v = tokens('Z', 3, 'n'), vector('v', 3)\n"
                                "return kernel('one', {a = X * softmax(X:t() * X), b = w * Z, c = tanh(w),\n"
-                               "    d = sum(X), e = v:t() * Z, f = mean_tokens(Z), g = v + 1, h = w * v})\n";
+                               "    d = sum(X), e = v:t() * Z, f = mean_tokens(Z), g = v + 1, h = w * v,\n"
+                               "    i = Z(0, 0) + sum(w * v)})\n";
     static const char *const shapes[] = {"[batch, n, 1]", "[batch, n, 1]", "[1, 3]", "[batch, n]",
-                                         "[batch, n]",    "[batch, 3]",    "[3]",    "[]"};
+                                         "[batch, n]",    "[batch, 3]",    "[3]",    "[]",
+                                         "[batch]"};
     char message[GRAM_MESSAGE_SIZE] = "";
     gram_kernel *kernel;
     gram_status status = gram_load_text("one.lua", spec, NULL, &kernel, message, sizeof message);
