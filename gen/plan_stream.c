@@ -259,7 +259,8 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
             !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
-    if (over_softmax(node) && used_elsewhere(p, weights, group, n))
+    bool given = gram_plan_is_given(p, gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, weights->args[0]));
+    if (!given && over_softmax(node) && used_elsewhere(p, weights, group, n))
         n = add_column_terms(p, weights, group, n);
     *sides = add_sharing(p, group, n, false);
     n = add_sharing(p, group, *sides, true);

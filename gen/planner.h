@@ -123,6 +123,8 @@ bool gram_is_linear_sum(gram_planner *p, const gram_node *sum);
 
 /* --- program.c ----------------------------------------------------------------------------------------------------- */
 
+/* Does the caller give what the node computes (a gradient's given outputs)? */
+bool gram_plan_is_given(const gram_planner *p, const gram_node *node);
 /* Is it a formula over products, of tokens and not of pairs, that other formulas use too? Its products are worth keeping. */
 bool gram_is_shared(gram_planner *p, const gram_node *node);
 /* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an

@@ -206,17 +206,27 @@ static int add_of_columns(gram_planner *p, gram_program *program, gram_op op, gr
     return add_load(p, program, turned ? gram_transposed(p->ctx, row) : row);
 }
 
+bool gram_plan_is_given(const gram_planner *p, const gram_node *node)
+{
+    for (int k = 0; k < p->plan->spec->ngiven; k++)
+        if (p->plan->spec->given[k].node == node)
+            return true;
+    return false;
+}
+
 /* softmax(S) or its transpose inside a formula: exp((S - peak) - log sum exp(S - peak)), 0 in a column where nothing is
- * left. The peak comes off first, so that scores of any size keep their differences. */
+ * left. The peak comes off first, so that scores of any size keep their differences. Where the caller gave the
+ * log-sum-exp, exp(S - lse) spares a pass over the scores. */
 static int add_softmax(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     bool turned = node->op == GRAM_OP_TRANSPOSE;
     gram_node *S = turned ? node->args[0]->args[0] : node->args[0];
-    int peak = add_of_columns(p, program, GRAM_OP_PEAK, S, turned);
-    int logsum = add_of_columns(p, program, GRAM_OP_LOGSUM, S, turned);
+    bool given = gram_plan_is_given(p, gram_node_unary(p->ctx, S->loc, GRAM_OP_LOGSUMEXP, S));
+    int peak = add_of_columns(p, program, given ? GRAM_OP_LOGSUMEXP : GRAM_OP_PEAK, S, turned);
+    int logsum = given ? -1 : add_of_columns(p, program, GRAM_OP_LOGSUM, S, turned);
     int score = gram_program_add(p, step, program, turned ? gram_transposed(p->ctx, S) : S);
     int below = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){score, peak});
-    int shifted = add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){below, logsum});
+    int shifted = given ? below : add_op(p, program, node, GRAM_OP_SUB, 2, (int[]){below, logsum});
     int weight = add_op(p, program, node, GRAM_OP_EXP, 1, &shifted);
     int nothing = add_number(p, program, node, GRAM_REAL, -INFINITY), zero = add_number(p, program, node, GRAM_REAL, 0);
     int empty = add_op(p, program, node, GRAM_OP_EQ, 2, (int[]){peak, nothing});

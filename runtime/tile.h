@@ -200,13 +200,13 @@ static inline GRAM_ALWAYS void gram_few_bits(gram_real *out, int64_t ldo, const 
  * them whose signs differ. block has rows of `words` words, the panel as many rows of GRAM_TILE. */
 static inline void gram_tile_bits(gram_real *out, int64_t ldo, const gram_real *block, const gram_real *panel, int64_t rows,
                                   int64_t words, int64_t cols, gram_real scale) {
-    int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
+    const int64_t whole = rows - rows % 4;
+    for (int64_t r = 0; r < whole; r += 4) {
         for (int64_t c = 0; c < cols; c += GRAM_LANES) {
             gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 4, words, scale);
         }
     }
-    for (; r < rows; r++) {
+    for (int64_t r = whole; r < rows; r++) {
         for (int64_t c = 0; c < cols; c += GRAM_LANES) {
             gram_few_bits(out + r * ldo + c, ldo, block + r * words, panel + c, 1, words, scale);
         }
@@ -370,11 +370,11 @@ static inline GRAM_ALWAYS void gram_fine_rows(const int rows, gram_real *out, in
  * grow with the tokens. */
 static inline void gram_tile_mul_fine(gram_real *out, int64_t ldo, const gram_real *a, int64_t lda, const gram_real *b,
                                       int64_t ldb, int64_t rows, int64_t inner, int64_t cols, int add) {
-    int64_t r = 0;
-    for (; r + GRAM_FINE_ROWS <= rows; r += GRAM_FINE_ROWS) {
+    const int64_t whole = rows - rows % GRAM_FINE_ROWS;
+    for (int64_t r = 0; r < whole; r += GRAM_FINE_ROWS) {
         gram_fine_rows(GRAM_FINE_ROWS, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
     }
-    for (; r < rows; r++) {
+    for (int64_t r = whole; r < rows; r++) {
         gram_fine_rows(1, out + r * ldo, ldo, a + r * lda, lda, b, ldb, inner, cols, add);
     }
 }
