@@ -25,7 +25,7 @@ jobs() {
         n=$((n + 1)) k=0
         echo "$n-tcc $spec --jit tcc"
         echo "$compilers" | while read -r compiler; do
-            if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 9)) -eq $((k - 1)) ]; then
+            if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 17)) -eq $((k - 1)) ]; then
                 echo "$n-$k $spec --jit cc --cc $compiler"
             fi
             k=$((k + 1))

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from command import Tally, check, distance, run  # noqa: E402
+from command import ALL, Tally, check, distance, run  # noqa: E402
 
-CC = ["--jit", "cc", "--cc", "gcc -O3 -march=native"]
+CC = ["--jit", "cc", "--cc", "gcc -O3 -march=native" if ALL else "gcc -O1 -march=native"]
 BACKENDS = [["--jit", "reference"], ["--jit", "tcc"], ["--jit", "tcc", "--dtype", "f64"], CC]
 KEYS, QUERIES, LEFT, D = 150, 70, 90, 7
 MASKED = """
