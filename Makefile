@@ -3,6 +3,7 @@
 # make check       the quick tests, half a minute
 # make test        the tests, a few minutes
 # make test-all    every spec under every compiler and sanitizer
+# make test-long   errors, memory and another CPU for every spec at full size
 # make demo        a trained layer and a real sentence through gram
 # make train       kernels learn the paper's arithmetic, a kernel that another one made, events, tables
 # make bench       gram and its peers, side by side
@@ -166,6 +167,11 @@ test: all lua python shared $(PROGRAMS)
 test-all: all lua python shared $(PROGRAMS)
 	@GRAM_TEST=all $(RUN) $(PROGRAMS) $(SCRIPTS)
 
+# Errors, memory and hostile values of every spec at full size, and another CPU: an hour.
+LONG = $(addprefix tests/,accuracy.py memory.py tables.py properties.py foreign.py)
+test-long: all python
+	@GRAM_TEST=long $(RUN) $(LONG)
+
 open: all
 	@$(RUN) $(OPEN)
 
@@ -234,4 +240,4 @@ format:
 tidy:
 	@printf '%s\n' $(COMMAND) $(LIBRARY) | xargs -P "$$(nproc)" -I FILE clang-tidy --quiet FILE -- $(CFLAGS)
 
-.PHONY: lua python shared install-lua all check test test-all demo train bench numbers install deps clean format tidy
+.PHONY: lua python shared install-lua all check test test-all test-long demo train bench numbers install deps clean format tidy

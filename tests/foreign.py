@@ -1,5 +1,5 @@
 """Emitted C in a plain program, and on another CPU: cross-compiled for aarch64 and run under qemu-user, with a team of
-two that takes turns, against the reference. A sample of the specs; all of them where GRAM_TEST=all.
+two that takes turns, against the reference. A sample of the specs; all of them where GRAM_TEST=long.
 """
 import os
 import shutil

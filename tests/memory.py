@@ -1,7 +1,7 @@
 """Every streamed spec runs at 32,768 tokens in less than three times its arrays: the peak memory of gram run, whole process,
 less what the same command takes for one token (7 MB: the program, Lua, TinyCC).
 
-Here a share of them; where GRAM_TEST=all, every one. Specs whose caller holds an array over pairs run at 2,048.
+Here a share of them; where GRAM_TEST=long (make test-long), every one. Specs whose caller holds an array over pairs run at 2,048.
 """
 import os
 import subprocess
