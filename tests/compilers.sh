@@ -10,8 +10,8 @@ gcc -O0 $strict
 gcc -O0 -march=native $strict
 clang -O3 $strict
 clang -O3 -march=native $strict
-clang -O0 $strict
-clang -O0 -march=native $strict
+clang -O0 -ftrivial-auto-var-init=pattern $strict
+clang -O0 -march=native -ftrivial-auto-var-init=pattern $strict
 tcc $strict
 gcc -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all $strict"
 export GRAM_CACHE=${GRAM_CACHE:-$PWD/build/cache}
