@@ -47,14 +47,22 @@ static const char *operand_end(const char *at)
     return at;
 }
 
+static const char pick[] = "GRAM_PICK(";
+
+/* Where pick stands in [line, end); NULL: nowhere. */
+static const char *find_pick(const char *line, const char *end)
+{
+    for (const char *at = line; (at = memchr(at, *pick, (size_t)(end - at))) != NULL; at++)
+        if (starts(at, pick))
+            return at;
+    return NULL;
+}
+
 /* Copies a line; GRAM_PICK(a, b) becomes a or b. */
 static void put_line(resolver *r, const char *line, const char *end)
 {
-    static const char pick[] = "GRAM_PICK(";
-    while (line < end) {
-        const char *at = strstr(line, pick);
-        if (!at || at >= end)
-            break;
+    const char *at;
+    while (line < end && (at = find_pick(line, end)) != NULL) {
         const char *first = at + strlen(pick), *comma = operand_end(first),
                    *second = comma + 1 + strspn(comma + 1, " \n");
         const char *close = operand_end(second);

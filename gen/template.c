@@ -12,6 +12,7 @@ lua_State *gram_template_open(gram_ctx *ctx)
     lua_State *L = luaL_newstate();
     if (!L)
         gram_fail(ctx, (gram_loc){0}, "out of memory");
+    lua_gc(L, LUA_GCSTOP); /* it is closed before there is much to collect */
     luaL_requiref(L, "_G", luaopen_base, 1);
     luaL_requiref(L, "string", luaopen_string, 1);
     luaL_requiref(L, "table", luaopen_table, 1);

@@ -7,30 +7,39 @@
 -- translate(text) gives Lua source, a line for each line of the template, so that an error names the template's line.
 -- render(text, name, model) runs it with the model's fields as its globals, of the same model each time.
 
+-- A line with holes, as an expression.
 local function parts(line)
    local out, at = {}, 1
    while true do
       local from, to, hole = line:find("%$(%b{})", at)
       out[#out + 1] = ("%q"):format(line:sub(at, (from or 0) - 1))
-      if not from then return table.concat(out, ", ") end
-      out[#out + 1] = hole:sub(2, -2)
+      if not from then return table.concat(out, " .. ") end
+      out[#out + 1] = "(" .. hole:sub(2, -2) .. ")"
       at = to + 1
    end
 end
 
 local function translate(text)
-   local out = { "local _line, _lines = ...;" }
-   for line in text:gmatch("([^\n]*)\n") do
+   local out, plain = { "local _text, _lines = ...;" }, {}
+   local function add(code)
+      if plain[1] then out[#out + 1] = ("_text(%q)"):format(table.concat(plain)) end
+      plain = {}
+      out[#out + 1] = code
+   end
+   for line in text:gmatch("[^\n]*\n") do
       local code = line:match("^%s*%%(.*)$")
-      local indent, hole = line:match("^(%s*)%$(%b{})$")
+      local indent, hole = line:match("^(%s*)%$(%b{})\n$")
       if code then
-         out[#out + 1] = code .. "\n"
+         add(code)
       elseif hole then
-         out[#out + 1] = ("_lines(%q, %s)\n"):format(indent, hole:sub(2, -2))
+         add(("_lines(%q, %s)\n"):format(indent, hole:sub(2, -2)))
+      elseif line:find("$", 1, true) then
+         add(("_text(%s)"):format(parts(line)))
       else
-         out[#out + 1] = ("_line(%s)\n"):format(parts(line))
+         plain[#plain + 1] = line
       end
    end
+   add("")
    return table.concat(out)
 end
 
@@ -47,17 +56,14 @@ end
 
 local function render(text, name, model)
    local out = {}
-   local function line(...)
-      for _, part in ipairs { ... } do out[#out + 1] = tostring(part) end
-      out[#out + 1] = "\n"
-   end
+   local function put(part) out[#out + 1] = part end
    local function lines(indent, value)
       local text = tostring(value):gsub("\n+$", "")
       if text == "" then return end
-      for part in (text .. "\n"):gmatch("([^\n]*)\n") do line(part == "" and "" or indent, part) end
+      put(indent .. text:gsub("\n([^\n])", "\n" .. indent .. "%1") .. "\n")
    end
    local chunk = chunks[name] or chunk_of(text, name, model)
-   chunk(line, lines)
+   chunk(put, lines)
    return table.concat(out)
 end
 
