@@ -1,8 +1,8 @@
 /* Emit: the plan as C.
  *
  * The plan is put into a Lua table, the model, and the templates are rendered over it: a function for each pack and step
- * (emit_step.c), then the frame around them. Lines that depend on the formula come from print.c. A file for any compiler carries the
- * parts of the runtime that it uses (library.c); the text for TinyCC declares them. */
+ * (emit_step.c), then the frame around them. Lines that depend on the formula come from print.c. A file for any compiler
+ * carries the parts of the runtime that it uses (library.c); the text for TinyCC declares them. */
 #include <ctype.h>
 #include <string.h>
 
@@ -10,25 +10,10 @@
 #include "grad.h"
 #include "layout.h"
 #include "library.h"
-#include "passes.h"
-#include "print.h"
-#include "template.h"
 #include "wrap.h"
 
 extern const char gram_template_pack[], gram_template_codes[], gram_template_args[], gram_template_declare[],
     gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
-
-typedef gram_emitter emitter;
-
-static const char *dim(emitter *e, gram_dim d)
-{
-    return gram_print_dim(e->ctx, e->spec, d);
-}
-
-static void set(emitter *e, const char *key, const char *value)
-{
-    gram_template_set(e->L, key, value);
-}
 
 /* --- packs --------------------------------------------------------------------------------------------------------- */
 
@@ -50,7 +35,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     gram_template_set_flag(e->L, "panels", panels);
     gram_template_set_flag(e->L, "planes", pack->kind == GRAM_PACK_PLANES);
     gram_template_set_flag(e->L, "contiguous", gram_buffer_contiguous(e->plan, pack->buffer));
-    gram_put(&e->bodies, "%s", gram_template_render(e->ctx, e->L, gram_template_pack, "pack.c.in"));
+    gram_put(&e->bodies, "%s", render(e, gram_template_pack, "pack.c.in"));
 }
 
 /* --- the frame ----------------------------------------------------------------------------------------------------- */
@@ -205,7 +190,7 @@ static const char *kernel_body(emitter *e)
     gram_emit_tensors(e);
     add_phases(e);
     set(e, "bodies", e->bodies.data);
-    return gram_template_render(e->ctx, e->L, gram_template_kernel, "kernel.c.in");
+    return render(e, gram_template_kernel, "kernel.c.in");
 }
 
 /* --- the whole text ------------------------------------------------------------------------------------------------ */
@@ -241,7 +226,7 @@ static void start_kernel(emitter *e, const kernel *k)
     gram_template_set_flag(e->L, "gradient", is_gradient(e->spec));
     add_names(e);
     add_slots(e);
-    set(e, "struct", gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"));
+    set(e, "struct", render(e, gram_template_args, "args.h.in"));
 }
 
 static const char *all_declarations(emitter *e, const kernel *kernels, int n)
@@ -249,7 +234,7 @@ static const char *all_declarations(emitter *e, const kernel *kernels, int n)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < n; k++) {
         start_kernel(e, &kernels[k]);
-        gram_put(&text, "%s", gram_template_render(e->ctx, e->L, gram_template_declare, "declare.h.in"));
+        gram_put(&text, "%s", render(e, gram_template_declare, "declare.h.in"));
     }
     return text.data;
 }
@@ -266,19 +251,19 @@ static const char *all_bodies(emitter *e, const kernel *kernels, int n)
 
 static const char *header(emitter *e, const kernel *kernels, int n)
 {
-    set(e, "codes", gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in"));
+    set(e, "codes", render(e, gram_template_codes, "codes.h.in"));
     set(e, "kernels", all_declarations(e, kernels, n));
     start_kernel(e, &kernels[0]);
-    return gram_template_render(e->ctx, e->L, gram_template_header, "header.h.in");
+    return render(e, gram_template_header, "header.h.in");
 }
 
 /* For TinyCC: types and declarations in place of headers, and one kernel. */
 static const char *jit_text(emitter *e, const kernel *k)
 {
-    const char *prelude = gram_template_render(e->ctx, e->L, gram_template_jit, "jit.c.in");
-    const char *codes = gram_template_render(e->ctx, e->L, gram_template_codes, "codes.h.in");
+    const char *prelude = render(e, gram_template_jit, "jit.c.in");
+    const char *codes = render(e, gram_template_codes, "codes.h.in");
     start_kernel(e, k);
-    const char *args = gram_template_render(e->ctx, e->L, gram_template_args, "args.h.in"), *body = kernel_body(e);
+    const char *args = render(e, gram_template_args, "args.h.in"), *body = kernel_body(e);
     return gram_format(e->ctx, "%s%s%s%s%s", prelude,
                        gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
 }
@@ -286,8 +271,7 @@ static const char *jit_text(emitter *e, const kernel *k)
 static const char *file_text(emitter *e, const kernel *kernels, int n)
 {
     set(e, "header", header(e, kernels, n));
-    const char *top = gram_template_render(e->ctx, e->L, gram_template_file, "file.c.in"),
-               *body = all_bodies(e, kernels, n);
+    const char *top = render(e, gram_template_file, "file.c.in"), *body = all_bodies(e, kernels, n);
     return gram_format(e->ctx, "%s%s%s", top,
                        gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
 }

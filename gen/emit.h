@@ -1,11 +1,12 @@
-/* What the parts of emit have in common: emit.c makes the frame, emit_place.c the places of arrays, emit_step.c the steps, emit_stream.c those that stream,
- * about.c the opening comment. */
+/* What the parts of emit have in common: emit.c makes the frame, emit_place.c the places of arrays, emit_step.c the
+ * steps, emit_stream.c those that stream, emit_linear.c those that walk over blocks, about.c the opening comment. */
 #ifndef GRAM_EMIT_H
 #define GRAM_EMIT_H
 
 #include "passes.h"
 #include "plan.h"
 #include "print.h"
+#include "template.h"
 
 typedef struct gram_emitter {
     gram_ctx *ctx;
@@ -16,6 +17,24 @@ typedef struct gram_emitter {
     struct lua_State *L; /* the model */
     gram_text bodies;    /* the functions of packs and steps */
 } gram_emitter;
+
+typedef gram_emitter emitter;
+
+static inline const char *dim(emitter *e, gram_dim d)
+{
+    return gram_print_dim(e->ctx, e->spec, d);
+}
+
+/* model.key = value, and a template's text over the model, as in template.h. */
+static inline void set(emitter *e, const char *key, const char *value)
+{
+    gram_template_set(e->L, key, value);
+}
+
+static inline const char *render(emitter *e, const char *template, const char *name)
+{
+    return gram_template_render(e->ctx, e->L, template, name);
+}
 
 /* The comment that opens an emitted file: the formula, the spec's name and hash, the shapes, the plan with its cost, the
  * command that made it. */

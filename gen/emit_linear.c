@@ -2,22 +2,8 @@
 #include <string.h>
 
 #include "emit.h"
-#include "print.h"
-#include "template.h"
 
 extern const char gram_template_tile[];
-
-typedef gram_emitter emitter;
-
-static const char *dim(emitter *e, gram_dim d)
-{
-    return gram_print_dim(e->ctx, e->spec, d);
-}
-
-static void set(emitter *e, const char *key, const char *value)
-{
-    gram_template_set(e->L, key, value);
-}
 
 const char *gram_emit_linear_width(emitter *e, const gram_step *step)
 {
@@ -115,6 +101,6 @@ const char *gram_emit_linear(emitter *e, const gram_step *step, const gram_lines
     gram_template_set_flag(e->L, "backwards", step->linear->backwards);
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "inner", dim(e, step->leaves[0].inner));
-    set(e, "body", gram_template_render(e->ctx, e->L, gram_template_tile, "tile.c.in"));
+    set(e, "body", render(e, gram_template_tile, "tile.c.in"));
     return add_places(e, step, lines->tiles, last > parts || !parts ? last : parts);
 }

@@ -5,19 +5,6 @@
 
 #include "emit.h"
 #include "layout.h"
-#include "template.h"
-
-typedef gram_emitter emitter;
-
-static const char *dim(emitter *e, gram_dim d)
-{
-    return gram_print_dim(e->ctx, e->spec, d);
-}
-
-static void set(emitter *e, const char *key, const char *value)
-{
-    gram_template_set(e->L, key, value);
-}
 
 static void add_tensor(emitter *e, const char *name, const char *type, const char *place)
 {
@@ -169,8 +156,7 @@ static const char *pack_size(emitter *e, int index)
  * sums of each part of the queries. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
-    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes),
-               *width = gram_emit_width(e, step->sums, step->nsums);
+    const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
     if (gram_is_linear(step))
         return gram_emit_linear_room(e, step);
     if (step->nsides)
@@ -178,6 +164,7 @@ static const char *states_size(emitter *e, const gram_step *step)
                         gram_format(e->ctx, "gram_side_parts(%s1, %s) * %s * (%s)",
                                     gram_emit_items(e, step->heads, step->batched, step->each), queries, lanes,
                                     gram_emit_width(e, step->sides, step->nsides)));
+    const char *width = gram_emit_width(e, step->sums, step->nsums);
     const char *parts = count_of(e, step, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
     const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
     const char *size = gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s) * (%s) + GRAM_BLOCK", lanes, parts, threads,

@@ -3,28 +3,9 @@
 
 #include "circulant.h"
 #include "emit.h"
-#include "print.h"
-#include "template.h"
 
 extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
     gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_fft[];
-
-typedef gram_emitter emitter;
-
-static const char *dim(emitter *e, gram_dim d)
-{
-    return gram_print_dim(e->ctx, e->spec, d);
-}
-
-static void set(emitter *e, const char *key, const char *value)
-{
-    gram_template_set(e->L, key, value);
-}
-
-static const char *render(emitter *e, const char *template, const char *name)
-{
-    return gram_template_render(e->ctx, e->L, template, name);
-}
 
 static void render_body(emitter *e, const char *template, const char *name)
 {

@@ -5,28 +5,9 @@
 #include <string.h>
 
 #include "emit.h"
-#include "print.h"
-#include "template.h"
 
 extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_queries[],
     gram_template_tile[], gram_template_tiles[], gram_template_decode[];
-
-typedef gram_emitter emitter;
-
-static const char *dim(emitter *e, gram_dim d)
-{
-    return gram_print_dim(e->ctx, e->spec, d);
-}
-
-static void set(emitter *e, const char *key, const char *value)
-{
-    gram_template_set(e->L, key, value);
-}
-
-static const char *render(emitter *e, const char *template, const char *name)
-{
-    return gram_template_render(e->ctx, e->L, template, name);
-}
 
 /* Does the C text have this word? */
 static bool mentions(const char *text, const char *word)
