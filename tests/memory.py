@@ -1,21 +1,18 @@
-"""Every streamed spec runs at 32,768 tokens in less than three times its arrays: the peak memory of gram run, whole process,
-less what the same command takes for one token (7 MB: the program, Lua, TinyCC).
+"""Every streamed spec runs at 32,768 tokens in less than three times its arrays: the peak memory of gram run, whole
+process, less what the same command takes for one token (7 MB: the program, Lua, TinyCC).
 
-Here a share of them; where GRAM_TEST=long (make test-long), every one. Specs whose caller holds an array over pairs run at 2,048.
+Here a share of them; where GRAM_TEST=long (make test-long), every one. Specs whose caller holds an array over pairs run
+at 2,048.
 """
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from arrays import array_bytes, has_pair_array, load, specs  # noqa: E402
+from arrays import DENSE, WIDE, array_bytes, has_pair_array, load, specs  # noqa: E402
 from command import ALL, GRAM, ROOT, Tally  # noqa: E402
 
 QUICK = {"identity", "rbf", "window", "linear_causal", "permutation", "documents"}
-DENSE = {"deep", "topk", "triangle"}
-# Networks whose tokens have more features inside than in the arrays: the workspace grows with those.
-WIDE = {"event_time", "npt"}
-
 
 # The peak of a process counts what the one it was forked from held, so that a small one starts gram.
 LAUNCH = """import posix, sys
@@ -44,7 +41,8 @@ def check(tally, spec):
     status, message, most = peak(spec, sizes)
     _, _, program = peak(spec, {s: 1 for s in kernel.sizes})
     most -= program
-    print(f"{spec:20} n = {n:5}  arrays {arrays / 2**20:6.1f} MiB  peak {most / 2**20:6.1f} MiB  {most / arrays:.2f} x", flush=True)
+    print(f"{spec:20} n = {n:5}  arrays {arrays / 2**20:6.1f} MiB  peak {most / 2**20:6.1f} MiB  {most / arrays:.2f} x",
+          flush=True)
     tally.expect(status == 0, f"{spec}: {message}")
     tally.expect(most < 3 * arrays, f"{spec}: {most / arrays:.2f} x its arrays")
 

@@ -9,13 +9,10 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from arrays import array_bytes, gram, has_pair_array, load, shape_of, specs  # noqa: E402
+from arrays import DENSE, WIDE, array_bytes, gram, has_pair_array, load, shape_of, specs  # noqa: E402
 from command import ROOT, Tally  # noqa: E402
 from command import gram as command  # noqa: E402
 
-DENSE = {"bipolar", "deep", "topk", "triangle"}
-# Networks whose tokens have more features inside than in the arrays: the workspace grows with those.
-WIDE = {"event_time", "npt"}
 # The same work written in two ways; and orders of eq. (3.2), which differ by what has no n squared in it.
 EQUAL = [("quadratic", 0.001, """
 local d, d1 = 64, 64

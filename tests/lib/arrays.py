@@ -9,6 +9,11 @@ from command import ROOT
 sys.path.insert(0, os.path.join(ROOT, "build", "python"))
 import gram  # noqa: E402
 
+# A sigma inside a sigma, and what compares all keys of a query: their plans hold an array over pairs.
+DENSE = {"bipolar", "deep", "topk", "triangle"}
+# Networks whose tokens have more features inside than in the arrays: the workspace grows with those.
+WIDE = {"event_time", "npt"}
+
 
 def specs():
     return sorted(f[:-4] for f in os.listdir(os.path.join(ROOT, "specs")) if f.endswith(".lua"))
