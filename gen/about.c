@@ -254,10 +254,11 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
         put_wrapped(out, "", "summed along its rows in the same pass, for at most 4 parts of the columns apart");
     if (step->few != GRAM_FEW_NEVER)
         put_wrapped(out, "",
-                    gram_format(ctx, "%s: keys are read where they lie, in parts of 1,024",
+                    gram_format(ctx, "%s: keys are read where they lie%s",
                                 step->few == GRAM_FEW_ALWAYS
                                     ? "few queries"
-                                    : gram_format(ctx, "at most %d queries", GRAM_FEW_QUERIES)));
+                                    : gram_format(ctx, "at most %d queries", GRAM_FEW_QUERIES),
+                                gram_has_parts(step) ? ", in parts of 1,024" : ""));
 }
 
 static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out)

@@ -141,8 +141,9 @@ static void add_step_phases(emitter *e, const gram_step *step)
     if (step->few == GRAM_FEW_NEVER)
         return;
     add_phase(e, gram_format(e->ctx, "%s_few", step->name), perhaps ? few : "");
-    add_phase(e, gram_format(e->ctx, "%s_merge", step->name),
-              perhaps ? gram_format(e->ctx, "%s && %s", few, parts) : parts);
+    if (gram_has_parts(step))
+        add_phase(e, gram_format(e->ctx, "%s_merge", step->name),
+                  perhaps ? gram_format(e->ctx, "%s && %s", few, parts) : parts);
 }
 
 static void add_phases(emitter *e)

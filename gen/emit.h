@@ -85,5 +85,7 @@ void gram_emit_lines(gram_emitter *e, const gram_lines *lines);
 const char *gram_emit_times(gram_emitter *e, int n, const char *size);
 /* "job->batch * 8 * ", before a count: the heads and items that something runs over. */
 const char *gram_emit_items(gram_emitter *e, int heads, bool batched, gram_dim each);
+/* "job->batch * 8", by themselves. */
+const char *gram_emit_all_items(gram_emitter *e, const gram_step *step);
 
 #endif

@@ -15,8 +15,7 @@ const char *gram_emit_linear_runs(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
     const char *both = gram_format(e->ctx, "gram_most(%s, %s)", queries, lanes);
-    return gram_format(e->ctx, "gram_runs(%s1, %s, job->threads)",
-                       gram_emit_items(e, step->heads, step->batched, step->each),
+    return gram_format(e->ctx, "gram_runs(%s, %s, job->threads)", gram_emit_all_items(e, step),
                        step->linear->backwards ? both : queries);
 }
 

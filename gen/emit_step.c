@@ -24,6 +24,12 @@ const char *gram_emit_items(emitter *e, int heads, bool batched, gram_dim each)
     return gram_format(e->ctx, "%s%s%s", batched ? "job->batch * " : "", each_text, heads_text);
 }
 
+const char *gram_emit_all_items(emitter *e, const gram_step *step)
+{
+    const char *items = gram_emit_items(e, step->heads, step->batched, step->each);
+    return *items ? gram_format(e->ctx, "%.*s", (int)(strlen(items) - strlen(" * ")), items) : "1";
+}
+
 void gram_emit_lines(emitter *e, const gram_lines *lines)
 {
     set(e, "item", lines->item.data);

@@ -223,6 +223,7 @@ static const char *add_few(emitter *e, const gram_step *step, const char *range,
     const char *room = few_places(e, step, group, &lines, last);
     const char *all = gram_format(e->ctx, "%s%s%s", start, body, arguments);
     gram_template_set_number(e->L, "groups", heads / group);
+    gram_template_set_flag(e->L, "splits", gram_has_parts(step));
     set(e, "group_items", gram_emit_items(e, heads / group, step->batched, step->each));
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "state_size", gram_emit_state_size(e, step, group > 1 ? "rows" : "queries", "width"));

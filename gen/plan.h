@@ -132,7 +132,7 @@ typedef struct gram_store_plan {
 enum { GRAM_MOST = 64 };
 
 /* May a stream's queries all fit one block? Told by the runtime size where it is not known before. */
-enum { GRAM_FEW_QUERIES = 64 }; /* GRAM_BLOCK of runtime/kernel.h */
+enum { GRAM_FEW_QUERIES = 64, GRAM_PART_KEYS = 1024 }; /* GRAM_BLOCK and GRAM_PART of runtime/kernel.h */
 typedef enum gram_few { GRAM_FEW_NEVER, GRAM_FEW_PERHAPS, GRAM_FEW_ALWAYS } gram_few;
 
 /* A factor of a linear step's coefficients, as a formula over tiles of its own; root -1: there is none. */
@@ -220,6 +220,8 @@ bool gram_writes(const gram_step *step, int buffer);
 bool gram_is_optional(const gram_plan *plan, int buffer);
 
 bool gram_is_linear(const gram_step *step);
+/* May few queries have so many keys that these are cut into parts? */
+bool gram_has_parts(const gram_step *step);
 /* Does the step keep something from one of its phases to the next? */
 bool gram_has_states(const gram_step *step);
 /* How often the step multiplies and adds for each of its pairs: its products' inner sizes, n of them, into dims. */

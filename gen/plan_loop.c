@@ -50,6 +50,12 @@ bool gram_is_direct(const gram_step *step)
     return !strcmp(step->template, "map") && step->mask < 0 && step->program.instr[step->root].kind == GRAM_I_LEAF;
 }
 
+bool gram_has_parts(const gram_step *step)
+{
+    bool few_keys = gram_dim_known(step->lanes) && step->lanes.number <= GRAM_PART_KEYS;
+    return step->few != GRAM_FEW_NEVER && !few_keys && !gram_dim_equal(step->queries, step->lanes);
+}
+
 bool gram_has_states(const gram_step *step)
 {
     return gram_is_linear(step) || step->nsides || step->few != GRAM_FEW_NEVER;

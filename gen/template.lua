@@ -43,6 +43,10 @@ local function translate(text)
    return table.concat(out)
 end
 
+-- For templates: how many "job->batch * 8 * " are by themselves, and a division where it is one.
+function all(items) return items == "" and "1" or items:sub(1, -4) end
+function over(count) return count == 1 and "" or " / " .. count end
+
 -- The templates that were rendered before, by name, each as the function it is.
 local chunks = {}
 

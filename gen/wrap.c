@@ -1,4 +1,5 @@
 /* Wrap: what templates and formulas make longer than a line. */
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -18,15 +19,21 @@ static bool ends_part(const char *at)
     return at[-1] == ',' || (at[-1] == '+' && at[-2] == ' ') || !memcmp(at - 2, "||", 2) || !memcmp(at - 2, "&&", 2);
 }
 
-/* The last place in [line, line + COLUMNS) behind which the line may break; NULL: none. */
+/* The place in [line, line + COLUMNS) behind which the line may break; NULL: none. Of a comment it is the last; of code
+ * the one within the fewest brackets, the last of such, unless that leaves most of the line empty. */
 static const char *break_in(const char *line)
 {
-    bool comment = is_comment(line);
-    const char *start = line + strspn(line, " *");
-    for (const char *at = line + COLUMNS - 1; at > start; at--)
-        if (at[0] == ' ' && (comment || (at > line + 1 && ends_part(at))))
-            return at;
-    return NULL;
+    const char *start = line + strspn(line, " *"), *best = NULL;
+    int depth = 0, least = INT_MAX;
+    for (const char *at = start; at < line + COLUMNS; at++) {
+        depth += (*at == '(' || *at == '{') - (*at == ')' || *at == '}');
+        bool may = *at == ' ' && (is_comment(line) || (at > line + 1 && ends_part(at)));
+        if (may && (is_comment(line) || depth <= least || at < line + COLUMNS / 2)) {
+            best = at;
+            least = depth;
+        }
+    }
+    return best;
 }
 
 /* What a continued line starts with: of a comment, its star. */

@@ -737,7 +737,7 @@ static void attention_pack_K_turned_panels(void *data, int thread)
     const int64_t tiles = gram_parts(job->m, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->m - lane);
-        const int64_t batch = item / tiles / 1;
+        const int64_t batch = item / tiles;
         const gram_real *from = gram_at(&job->K_turned, batch, 0);
         gram_real *to = gram_at(&job->K_turned_panels, batch, 0);
         gram_panel(to + lane * 4, from + lane * job->K_turned.row, job->K_turned.row, job->K_turned.col, lanes, 4);
@@ -751,7 +751,7 @@ static void attention_pack_V_padded(void *data, int thread)
     const int64_t tiles = gram_parts(job->m, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, job->m - lane);
-        const int64_t batch = item / tiles / 1;
+        const int64_t batch = item / tiles;
         const gram_real *from = gram_at(&job->V, batch, 0);
         gram_real *to = gram_at(&job->V_padded, batch, 0);
         to += lane * GRAM_PADDED(3);
@@ -787,7 +787,7 @@ static void attention_stream_O(void *data, int thread)
     const int64_t width = GRAM_PADDED(3);
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
-        const int64_t batch = item / blocks / 1;
+        const int64_t batch = item / blocks;
         gram_block(block0, gram_at(&job->Q, batch, 0) + query * job->Q.col, job->Q.col, job->Q.row, queries, 4, 0.5f);
         gram_real max[GRAM_BLOCK], sum[GRAM_BLOCK];
         gram_fill(max, queries, 1, queries, -INFINITY);
@@ -821,7 +821,7 @@ static void attention_stream_O_few(void *data, int thread)
     const int in_place0 = job->K_turned.col == 1 && queries <= GRAM_FEW_ROWS;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->m);
-        const int64_t batch = item / parts / 1;
+        const int64_t batch = item / parts;
         gram_real *const states = job->stream_O_states.data + (parts > 1 ? item : thread) * size;
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
@@ -856,9 +856,9 @@ static void attention_stream_O_merge(void *data, int thread)
 {
     const attention_job *job = data;
     const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
-    const int64_t size = queries * (width + 2), parts = gram_parts(job->m, GRAM_PART), items = job->batch * 1;
+    const int64_t size = queries * (width + 2), parts = gram_parts(job->m, GRAM_PART), items = job->batch;
     for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t batch = item / 1;
+        const int64_t batch = item;
         gram_real *const states = job->stream_O_states.data + item * parts * size;
         for (int64_t part = 1; part < parts; part++) {
             gram_merge_softmax(states, states + part * size, queries, width);
@@ -884,8 +884,8 @@ static size_t attention_place(attention_job *job, const attention_args *args, vo
     job->O = gram_strided(args->O, args->O_stride, (gram_tensor){NULL, 3 * job->n, 0, 1, 3});
     job->K_turned = gram_turned(job->K);
     job->K_turned_panels = (gram_tensor){gram_carve(workspace, &used,
-        job->n > GRAM_BLOCK ? job->batch * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0), gram_parts(job->m,
-        GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
+        job->n > GRAM_BLOCK ? job->batch * gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4 : 0),
+        gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, gram_parts(job->m, GRAM_TILE) * GRAM_TILE * 4, 1, 4};
     job->V_padded = (gram_tensor){gram_carve(workspace, &used,
         job->n > GRAM_BLOCK ? job->batch * job->m * GRAM_PADDED(3) : 0), job->m * GRAM_PADDED(3),
         job->m * GRAM_PADDED(3), 1, GRAM_PADDED(3)};

@@ -557,7 +557,7 @@ static void identity_pack_X_X_panels(void *data, int thread)
     const int64_t tiles = gram_parts(4, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 4 - lane);
-        const int64_t batch = item / tiles / 1;
+        const int64_t batch = item / tiles;
         const gram_real *from = gram_at(&job->X_X, batch, 0);
         gram_real *to = gram_at(&job->X_X_panels, batch, 0);
         gram_panel(to + lane * 4, from + lane * job->X_X.row, job->X_X.row, job->X_X.col, lanes, 4);
@@ -571,7 +571,7 @@ static void identity_pack_X_X_W_panels(void *data, int thread)
     const int64_t tiles = gram_parts(4, GRAM_TILE), items = job->batch * tiles;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t lane = item % tiles * GRAM_TILE, lanes = gram_least(GRAM_TILE, 4 - lane);
-        const int64_t batch = item / tiles / 1;
+        const int64_t batch = item / tiles;
         const gram_real *from = gram_at(&job->X_X_W, batch, 0);
         gram_real *to = gram_at(&job->X_X_W_panels, batch, 0);
         gram_panel(to + lane * 4, from + lane * job->X_X_W.row, job->X_X_W.row, job->X_X_W.col, lanes, 4);
@@ -591,7 +591,8 @@ static void identity_stream_X_X_finish(const identity_job *job, int64_t batch, i
 
 /* X_X = X * X:t()
  * Summed over n, a tile at a time.
- * What belongs to keys is read once and where it lies; many keys are cut into parts, each with a state of its own. */
+ * What belongs to keys is read once and where it lies;
+ * many keys are cut into parts, each with a state of its own. */
 static void identity_stream_X_X_few(void *data, int thread)
 {
     const identity_job *job = data;
@@ -603,7 +604,7 @@ static void identity_stream_X_X_few(void *data, int thread)
     gram_real *const t0 = rows0 + GRAM_TILE * GRAM_PADDED(4);
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
-        const int64_t batch = item / parts / 1;
+        const int64_t batch = item / parts;
         gram_real *const states = job->stream_X_X_states.data + (parts > 1 ? item : thread) * size;
         gram_real *const sum0 = states;
         gram_fill(sum0, width, queries, width, 0);
@@ -625,9 +626,9 @@ static void identity_stream_X_X_merge(void *data, int thread)
 {
     const identity_job *job = data;
     const int64_t query = 0, queries = 4, width = GRAM_PADDED(4);
-    const int64_t size = queries * (width), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 1;
+    const int64_t size = queries * (width), parts = gram_parts(job->n, GRAM_PART), items = job->batch;
     for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t batch = item / 1;
+        const int64_t batch = item;
         gram_real *const states = job->stream_X_X_states.data + item * parts * size;
         for (int64_t part = 1; part < parts; part++) {
             gram_merge_sums(states, states + part * size, size);
@@ -647,7 +648,7 @@ static void identity_map_X_X_W(void *data, int thread)
     gram_real *const t0 = block0 + GRAM_BLOCK * 4;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, 4 - query);
-        const int64_t batch = item / blocks / 1;
+        const int64_t batch = item / blocks;
         gram_block(block0, gram_at(&job->W, batch, 0) + query * job->W.col, job->W.col, job->W.row, queries, 4, 1);
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
@@ -677,7 +678,7 @@ static void identity_map_O(void *data, int thread)
     gram_real *const t0 = block0 + GRAM_BLOCK * 4;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
-        const int64_t batch = item / blocks / 1;
+        const int64_t batch = item / blocks;
         gram_block(block0, gram_at(&job->X, batch, 0) + query * job->X.col, job->X.col, job->X.row, queries, 4, 1);
         for (int64_t lane = 0; lane < 4; lane += GRAM_TILE) {
             const int64_t lanes = gram_least(GRAM_TILE, 4 - lane);
@@ -717,8 +718,9 @@ static size_t identity_place(identity_job *job, const identity_args *args, void 
     job->X_turned = gram_turned(job->X);
     job->X_X_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
     job->X_X_W_panels = (gram_tensor){room2, 64 * 4, 64 * 4, 1, 4};
-    job->stream_X_X_states.data = gram_carve(workspace, &used, (job->n > GRAM_PART ? job->batch * gram_parts(job->n,
-        GRAM_PART) : threads) * (4 * (GRAM_PADDED(4))) + GRAM_BLOCK);
+    job->stream_X_X_states.data = gram_carve(workspace, &used,
+        (job->n > GRAM_PART ? job->batch * gram_parts(job->n, GRAM_PART) : threads) * (4 * (GRAM_PADDED(4))) +
+        GRAM_BLOCK);
     job->scratch_size = GRAM_TILE * GRAM_PADDED(4) + GRAM_BLOCK * GRAM_TILE;
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 4 + GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);

@@ -25,7 +25,7 @@
  *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
- *            at most 64 queries: keys are read where they lie, in parts of 1,024
+ *            at most 64 queries: keys are read where they lie
  *            at most 38 batch n^2 flops
  * step 5     Y  map of 6 x n
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
@@ -60,9 +60,6 @@ typedef uint32_t gram_uint;
 
 /* So few rows are multiplied by keys as they lie; for more it pays to turn the keys. */
 #define GRAM_FEW_ROWS 8
-
-/* The keys of a part, where the keys of few queries are shared among threads. */
-#define GRAM_PART 1024
 
 /* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
 #define GRAM_PAD 16
@@ -726,27 +723,6 @@ static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, g
     gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
 }
 
-/* Joins what two stretches of keys gave: rows x width sums, then the rows' maxima, then their sums of weights, as
- * gram_tile_softmax leaves them. `to` becomes what both together would have given. */
-static inline void gram_merge_softmax(gram_real *to, const gram_real *from, int64_t rows, int64_t width) {
-    gram_real *max = to + rows * width, *sum = max + rows;
-    const gram_real *from_max = from + rows * width, *from_sum = from_max + rows;
-    for (int64_t r = 0; r < rows; r++) {
-        gram_real top = max[r] > from_max[r] ? max[r] : from_max[r], base = top > -INFINITY ? top : 0,
-            factor[2][GRAM_LANES];
-        gram_vreal own = gram_v_exp_weight(gram_v_splat(max[r] - base));
-        gram_vreal other = gram_v_exp_weight(gram_v_splat(from_max[r] - base));
-        gram_v_store(factor[0], own);
-        gram_v_store(factor[1], other);
-        for (int64_t c = 0; c < width; c += GRAM_LANES) {
-            gram_vreal v = gram_v_load(to + r * width + c) * own + gram_v_load(from + r * width + c) * other;
-            gram_v_store(to + r * width + c, v);
-        }
-        sum[r] = sum[r] * factor[0][0] + from_sum[r] * factor[1][0];
-        max[r] = top;
-    }
-}
-
 /* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
 static inline void gram_load(gram_real *tile, const gram_real *from, int64_t row, int64_t col, int64_t rows,
                              int64_t lanes) {
@@ -1187,14 +1163,12 @@ static void layer_stream_attended_heads(void *data, int thread)
     }
 }
 
-/* The same where the queries fit one block. What belongs to keys is read once and where it lies;
- * many keys are cut into parts, each with a state of its own. */
+/* The same where the queries fit one block. What belongs to keys is read once and where it lies. */
 static void layer_stream_attended_heads_few(void *data, int thread)
 {
     const layer_job *job = data;
     const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
-    const int64_t size = queries * (width + 2), parts = gram_most(gram_parts(job->n, GRAM_PART), 1),
-        items = job->batch * 2 * parts;
+    const int64_t size = queries * (width + 2), items = job->batch * 2;
     gram_real *const scratch = job->scratch + thread * job->scratch_size;
     gram_real *const block0 = scratch;
     gram_real *const panel0 = block0 + GRAM_BLOCK * 3;
@@ -1205,10 +1179,10 @@ static void layer_stream_attended_heads_few(void *data, int thread)
     gram_real *const t4 = t3 + GRAM_BLOCK * GRAM_TILE;
     const int in_place0 = job->WK_X_turned.col == 1 && queries <= GRAM_FEW_ROWS;
     for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t begin = item % parts * GRAM_PART, end = gram_least(begin + GRAM_PART, job->n);
-        const int64_t head = item / parts % 2;
-        const int64_t batch = item / parts / 2;
-        gram_real *const states = job->stream_attended_heads_states.data + (parts > 1 ? item : thread) * size;
+        const int64_t begin = 0, end = job->n;
+        const int64_t head = item % 2;
+        const int64_t batch = item / 2;
+        gram_real *const states = job->stream_attended_heads_states.data + thread * size;
         gram_real *const sum0 = states;
         gram_real *const max = states + queries * width;
         gram_real *const sum = states + queries * width + queries;
@@ -1286,27 +1260,6 @@ static void layer_stream_attended_heads_few(void *data, int thread)
                     job->WV_X.col, queries, lanes, GRAM_PADDED(3), 1);
             }
         }
-        if (parts == 1) {
-            layer_stream_attended_heads_finish(job, batch, head, query, queries, sum0, sum);
-        }
-    }
-}
-
-/* Puts the parts' states together, in their order. */
-static void layer_stream_attended_heads_merge(void *data, int thread)
-{
-    const layer_job *job = data;
-    const int64_t query = 0, queries = job->n, width = GRAM_PADDED(3);
-    const int64_t size = queries * (width + 2), parts = gram_parts(job->n, GRAM_PART), items = job->batch * 2 * 1;
-    for (int64_t item = thread; item < items; item += job->threads) {
-        const int64_t head = item % 2;
-        const int64_t batch = item / 2;
-        gram_real *const states = job->stream_attended_heads_states.data + item * parts * size;
-        for (int64_t part = 1; part < parts; part++) {
-            gram_merge_softmax(states, states + part * size, queries, width);
-        }
-        gram_real *const sum0 = states;
-        gram_real *const sum = states + queries * width + queries;
         layer_stream_attended_heads_finish(job, batch, head, query, queries, sum0, sum);
     }
 }
@@ -1326,7 +1279,7 @@ static void layer_map_Y(void *data, int thread)
     gram_real *const t2 = t1 + GRAM_BLOCK * GRAM_TILE;
     for (int64_t item = thread; item < items; item += job->threads) {
         const int64_t query = item % blocks * GRAM_BLOCK, queries = gram_least(GRAM_BLOCK, job->n - query);
-        const int64_t batch = item / blocks / 1;
+        const int64_t batch = item / blocks;
         gram_block(block0, gram_at(&job->attended, batch, 0) + query * job->attended.col, job->attended.col,
             job->attended.row, queries, 6, 1);
         for (int64_t lane = 0; lane < 6; lane += GRAM_TILE) {
@@ -1394,11 +1347,11 @@ static size_t layer_place(layer_job *job, const layer_args *args, void *workspac
     job->WV_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->Wout_panels = (gram_tensor){room2, 0, 64 * 6, 1, 6};
     job->stream_attended_heads_states.data = gram_carve(workspace, &used,
-        job->n <= GRAM_BLOCK ? (job->n > GRAM_PART ? job->batch * 2 * gram_parts(job->n,
-        GRAM_PART) : 2 * threads) * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
+        job->n <= GRAM_BLOCK ? 2 * threads * (job->n * (GRAM_PADDED(3) + 2)) + GRAM_BLOCK : 0);
     job->scratch_size = GRAM_BLOCK * 6 + GRAM_BLOCK * GRAM_TILE;
-    job->scratch_size = gram_most(job->scratch_size, gram_most(GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) +
-        5 * GRAM_BLOCK * GRAM_TILE, GRAM_BLOCK * 3 + GRAM_TILE * 3 + 5 * GRAM_BLOCK * GRAM_TILE));
+    job->scratch_size = gram_most(job->scratch_size,
+        gram_most(GRAM_BLOCK * 3 + GRAM_BLOCK * (GRAM_PADDED(3)) + 5 * GRAM_BLOCK * GRAM_TILE, GRAM_BLOCK * 3 +
+        GRAM_TILE * 3 + 5 * GRAM_BLOCK * GRAM_TILE));
     job->scratch_size = gram_most(job->scratch_size, GRAM_BLOCK * 6 + 3 * GRAM_BLOCK * GRAM_TILE);
     job->scratch = gram_carve(workspace, &used, threads * job->scratch_size);
     (void)workspace;
@@ -1422,9 +1375,6 @@ static void layer_phases(layer_job *job, const gram_team *team)
     }
     if (job->n <= GRAM_BLOCK) {
         gram_run(team, layer_stream_attended_heads_few, job);
-    }
-    if (job->n <= GRAM_BLOCK && job->n > GRAM_PART) {
-        gram_run(team, layer_stream_attended_heads_merge, job);
     }
     gram_run(team, layer_pack_Wout_panels, job);
     gram_run(team, layer_map_Y, job);

@@ -25,7 +25,7 @@
  *            keep(le(i, j), 0.577350269189626 * (X:t() * WK:t() * (WQ ..., n x n
  *            not built: made tile by tile, and summed down its columns
  *            kept where le(i, j): tiles are skipped, checked or free by intervals
- *            at most 64 queries: keys are read where they lie, in parts of 1,024
+ *            at most 64 queries: keys are read where they lie
  *            at most 38 batch n^2 flops
  * step 5     Y  map of 6 x n
  *            X + Wout * concat_heads(WV * X * softmax(keep(le(i, j), 0...
