@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs test programs, as many at once as there are CPUs, shows what failed, and sums up their last lines
-# 'N passed, N failed'. A program that ends without such a line, or with another status than its line says, counts as
-# one failure.
+# Runs test programs, as many at once as there are CPUs, shows what failed, when it fails and again at the end, and sums
+# up their last lines 'N passed, N failed'. A program that ends without such a line, or with another status than its line
+# says, counts as one failure.
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 
@@ -20,7 +20,10 @@ f=${f%% failed}
 [ -n "$line" ] || { p=0 f=1; }
 [ $status -eq 0 ] || [ "$f" -gt 0 ] || f=1
 text=$(printf '%-20s %8s passed, %s failed %5s s' "$(basename "$test")" "$p" "$f" $(($(date +%s) - start)))
-[ "$f" -eq 0 ] || text=$(echo "$text"; sed 's/^/    /' "$out" | tail -n 60)
+if [ "$f" -gt 0 ]; then
+    { echo "$(basename "$test"):"; sed 's/^/    /' "$out" | tail -n 20; } >"$RESULTS/$(basename "$test").failed"
+    text=$(echo "$text"; sed 's/^/    /' "$out" | tail -n 60)
+fi
 echo "$text"
 echo "$p $f" >>"$RESULTS/counts"
 EOF
@@ -31,5 +34,9 @@ while read -r p f; do
     passed=$((passed + p)) failed=$((failed + f)) ran=$((ran + 1))
 done <"$results/counts"
 failed=$((failed + $# - ran))
+if [ $failed -gt 0 ]; then
+    cat "$results"/*.failed 2>/dev/null
+    echo failed: $(ls "$results" | sed -n 's/\.failed$//p')
+fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
