@@ -4,9 +4,8 @@ import sys
 
 import numpy as np
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(ROOT, os.environ.get("B", "build"), "python"), os.path.join(ROOT, "tests", "lib")]
-import gram  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from arrays import gram, load  # noqa: E402
 from command import Tally  # noqa: E402
 
 MAP = """
@@ -50,7 +49,7 @@ def mercer(tally):
 
 def frequencies_learn(tally, rng):
     """d cos(w t) / dw = -t sin(w t), through all of the kernel."""
-    k = gram.load(os.path.join(ROOT, "specs", "time_kernel.lua"), dtype="f64", set={"e": 3, "d": 4})
+    k = load("time_kernel", dtype="f64", set={"e": 3, "d": 4})
     given = {"X": rng.standard_normal((9, 3)), "s": rng.uniform(0, 5, 9), "omega": rng.standard_normal(4)}
     dO, span = rng.standard_normal((9, 3)), np.tril(given["s"][:, None] - given["s"])
     g = np.einsum("ijw->wij", -span[:, :, None] * np.sin(span[:, :, None] * given["omega"]))

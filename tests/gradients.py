@@ -1,33 +1,24 @@
-"""Gradients through the Python module: the same bits for any number of threads, and nothing of what was dropped, NaN included."""
+"""Gradients through the Python module: the same bits for any number of threads, and nothing of what was dropped, NaN
+included."""
 import os
 import sys
 
 import numpy as np
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, os.environ.get("B", "build"), "python"))
-import gram  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from arrays import load, shape_of  # noqa: E402
+from command import Tally  # noqa: E402
 
-passed = failed = 0
-
-
-def check(name, held):
-    global passed, failed
-    passed, failed = passed + bool(held), failed + (not held)
-    if not held:
-        print("failed:", name)
-
-
-def load(spec, **options):
-    return gram.load(os.path.join(ROOT, "specs", spec + ".lua"), **options)
+tally = Tally()
 
 
 def arrays(ports, sizes, rng, prefix=""):
     """A random array for each port, of the shape that it says."""
     given = {}
     for port in ports:
-        shape = [int(sizes.get(axis, axis)) for axis in port.shape.strip("[]").split(", ") if axis]
-        given[prefix + port.name] = rng.integers(0, 3, shape, dtype="i4") if port.integer else rng.standard_normal(shape, "f4")
+        shape = shape_of(port, sizes)
+        random = rng.integers(0, 3, shape, dtype="i4") if port.integer else rng.standard_normal(shape, "f4")
+        given[prefix + port.name] = random
     return given
 
 
@@ -41,7 +32,7 @@ def threads():
                 k = load(spec, threads=count)
                 found.append(k.grad(**arrays(k.inputs, sizes, rng), **arrays(k.outputs, sizes, rng, "d")))
             same = all((found[0][name] == g[name]).all() for g in found for name in g)
-            check(f"{spec} {sizes}: the same bits for any number of threads", same)
+            tally.expect(same, f"{spec} {sizes}: the same bits for any number of threads")
 
 
 def dropped():
@@ -57,29 +48,31 @@ def dropped():
         given[name][..., 90:, :] = np.nan
     both = k.grad(given)
     for name, g in alone.items():
-        check(f"d{name} beside NaN", np.allclose(both[name][..., :90, :], g, atol=1e-5))
+        tally.expect(np.allclose(both[name][..., :90, :], g, atol=1e-5), f"d{name} beside NaN")
 
 
 def given():
-    """What the forward pass gave is read and not computed again: the same gradients, from a plan without a step for it."""
+    """What the forward pass gave is read and not computed again: the same gradients, from a plan without a step for
+    it."""
     for spec in ("gqa_softcap", "attention", "sigmoid", "rope", "layers"):
         k = load(spec, threads=2)
         rng = np.random.default_rng(2)
         inputs = arrays(k.inputs, {"batch": 2, "n": 70, "m": 70}, rng)
         slopes = arrays(k.outputs, {"batch": 2, "n": 70, "m": 70}, rng, "d")
         mine, theirs = k.grad(inputs, **slopes, **k(inputs)), k.grad(inputs, **slopes)
-        check(f"{spec}: outputs given", all(np.allclose(mine[name], theirs[name], rtol=1e-4, atol=1e-5) for name in theirs))
+        close = all(np.allclose(mine[name], theirs[name], rtol=1e-4, atol=1e-5) for name in theirs)
+        tally.expect(close, f"{spec}: outputs given")
     steps = [load("gqa_softcap").gradient("Q", "K", "V", given=flag).plan.count("\nstep") for flag in (False, True)]
-    check("gqa_softcap: fewer steps where O and lse are given", steps[1] < steps[0])
+    tally.expect(steps[1] < steps[0], "gqa_softcap: fewer steps where O and lse are given")
     try:
         k.gradient("Q", other=True)
-        check("gradient refuses other keywords", False)
+        refused = False
     except TypeError:
-        check("gradient refuses other keywords", True)
+        refused = True
+    tally.expect(refused, "gradient refuses other keywords")
 
 
 threads()
 dropped()
 given()
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+tally.end()

@@ -1,4 +1,5 @@
-"""The Python module: arrays in and out, errors, files of weights (hostile ones too), threads; calls are timed and printed."""
+"""The Python module: arrays in and out, errors, files of weights (hostile ones too), threads; calls are timed and
+printed."""
 import gc
 import json
 import os
@@ -9,27 +10,17 @@ import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
-sys.path.insert(0, os.path.join(BUILD, "python"))
-
 import numpy as np
 
-import gram
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from arrays import gram  # noqa: E402
+from command import BUILD, ROOT, Tally  # noqa: E402
 
-passed = failed = 0
+tally = Tally()
+check = tally.expect
 folder = tempfile.TemporaryDirectory()
 rng = np.random.default_rng(0)
 SOFT = 'local X = tokens("X", option("d", 4), "n")\nreturn kernel("soft", { O = X * softmax(X:t() * X) })\n'
-
-
-def check(holds, what):
-    global passed, failed
-    if holds:
-        passed += 1
-    else:
-        failed += 1
-        print("failed: " + what)
 
 
 def fails(kind, pattern, what, call):
@@ -330,5 +321,4 @@ def timed(call, times=5000):
 
 for part in (arrays, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, one_compile, overhead):
     part()
-print("%d passed, %d failed" % (passed, failed))
-sys.exit(failed > 0)
+tally.end()

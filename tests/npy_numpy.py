@@ -1,6 +1,7 @@
 """gram's .npy files against numpy: every type, order and header version numpy writes is read as numpy means it, and
 numpy reads what gram writes. Usage: npy_numpy.py [path/to/npy, built from tests/npy.c]"""
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,19 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-NPY = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "build" / "tests" / "npy"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from command import BUILD, Tally  # noqa: E402
+
+NPY = sys.argv[1] if len(sys.argv) > 1 else os.path.join(BUILD, "tests", "npy")
 TYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"]
 SHAPES = [(), (1,), (7,), (3, 5), (2, 0, 3), (2, 3, 4, 5)]
 NAMES = {"?": "bool"}
-passed = failed = 0
-
-
-def check(holds, text):
-    global passed, failed
-    passed += bool(holds)
-    failed += not holds
-    if not holds:
-        print("failed:", text)
+tally = Tally()
+check = tally.expect
 
 
 def copy(source, target, dtype):
@@ -75,8 +72,7 @@ def main():
         check(not (folder / "none.npy").exists(), "a file was written in spite of an error")
         (folder / "tail.npy").write_bytes((folder / "a.npy").read_bytes() + b"more")
         check(copy(folder / "tail.npy", folder / "b.npy", "f8")[0] == 0, "bytes after the data are not an error")
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
+    tally.end()
 
 
-sys.exit(main())
+main()

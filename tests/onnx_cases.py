@@ -9,11 +9,11 @@ import sys
 import warnings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
-PACKAGES = os.path.join(BUILD, "onnx")
+PACKAGES = os.path.join(ROOT, os.environ.get("B", "build"), "onnx")
 if not os.path.isdir(PACKAGES):
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, "onnx==1.23.2"], capture_output=True)
-sys.path[:0] = [PACKAGES, os.path.join(BUILD, "python")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, "onnx==1.23.2"],
+                   capture_output=True)
+sys.path[:0] = [PACKAGES, os.path.join(ROOT, "tests", "lib")]
 try:
     from onnx import helper
     from onnx.backend.test.case.node import collect_testcases
@@ -22,7 +22,8 @@ except ImportError:
     sys.exit(0)
 import numpy as np  # noqa: E402
 
-import gram  # noqa: E402
+from arrays import gram, load  # noqa: E402
+from command import Tally  # noqa: E402
 
 INPUTS = ["Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen"]
 OUTPUTS = ["Y", "present_key", "present_value", "qk_matmul_output"]
@@ -76,12 +77,12 @@ def run(case):
     options |= {**shapes(given, options), **mask(given), "past": int("past_key" in given),
                 "nonpad": int("nonpad_kv_seqlen" in given)}
     options["qk_matmul_output_mode"] = options.get("qk_matmul_output_mode", 0) if "qk_matmul_output" in want else -1
-    got = gram.load(os.path.join(ROOT, "specs", "onnx.lua"), set=options)(**widened(given))
+    got = load("onnx", set=options)(**widened(given))
     return [name for name in want if not same(got[name], want[name])]
 
 
 warnings.filterwarnings("ignore")
-passed = failed = 0
+tally, cases = Tally(), 0
 for case in collect_testcases(None):
     if not case.name.startswith("test_attention") or "expanded" in case.name:
         continue
@@ -89,9 +90,7 @@ for case in collect_testcases(None):
         wrong = run(case)
     except gram.Error as error:
         wrong = [str(error)]
-    passed, failed = passed + (not wrong), failed + bool(wrong)
-    if wrong:
-        print("failed:", case.name, *wrong)
-failed += passed + failed < 60  # the names of the cases have changed
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+    cases += 1
+    tally.faultless(wrong, case.name)
+tally.expect(cases >= 60, f"there are {cases} cases: their names have changed")
+tally.end()

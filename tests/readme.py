@@ -17,19 +17,13 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from command import ROOT, Tally  # noqa: E402
+
 README = os.path.join(ROOT, "README.md")
 BUILDS = ("lua", "python")
-passed = failed = 0
-
-
-def check(holds, what):
-    global passed, failed
-    if holds:
-        passed += 1
-    else:
-        failed += 1
-        print("failed: " + what)
+tally = Tally()
+check = tally.expect
 
 
 def blocks(text):
@@ -144,8 +138,7 @@ def main():
         for start, end, new in reversed(updates):
             lines[start:end] = new
         open(README, "w").write("\n".join(lines))
-    print("%d passed, %d failed" % (passed, failed))
-    return failed > 0
+    tally.end()
 
 
-sys.exit(main())
+main()

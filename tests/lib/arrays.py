@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 
-from command import ROOT
+from command import BUILD, ROOT
 
-sys.path.insert(0, os.path.join(ROOT, "build", "python"))
+sys.path.insert(0, os.path.join(BUILD, "python"))
 import gram  # noqa: E402
 
 # A sigma inside a sigma, and what compares all keys of a query: their plans hold an array over pairs.

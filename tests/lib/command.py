@@ -7,7 +7,8 @@ import tempfile
 import numpy as np
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GRAM = os.path.join(ROOT, "build", "gram")
+BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+GRAM = os.path.join(BUILD, "gram")
 ALL = os.environ.get("GRAM_TEST") == "long"
 
 
