@@ -345,11 +345,12 @@ bool gram_is_shared(gram_planner *p, const gram_node *node)
            !gram_is_pair(node) && gram_holds_product(p, node);
 }
 
-/* Is it better read than made again: shared, and neither what the step makes nor used in that alone? */
-static bool is_read(gram_planner *p, const gram_step *step, const gram_node *node)
+/* Is it better read than made again: shared, and neither what the step makes nor used in that alone? An epilogue, which
+ * makes no products, reads all that is shared. */
+static bool is_read(gram_planner *p, const gram_step *step, const gram_program *program, const gram_node *node)
 {
-    bool root = node == step->what && strcmp(step->template, "stream") != 0;
-    return !root && gram_is_shared(p, node) && !gram_used_only_in(p, step->what, node);
+    bool root = node == step->what && strcmp(step->template, "stream") != 0, within = program == &step->program;
+    return !root && gram_is_shared(p, node) && !(within && gram_used_only_in(p, step->what, node));
 }
 
 int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
@@ -364,7 +365,7 @@ int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gr
     int index = add_index(p, program, node);
     if (index >= 0)
         return index;
-    if (is_read(p, step, node))
+    if (is_read(p, step, program, node))
         return add_load(p, program, node);
     if (gram_op_is_scalar(node->op))
         return add_scalar(p, step, program, node);
