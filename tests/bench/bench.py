@@ -5,14 +5,18 @@
 Prints a Markdown table: for every target of every row the speed of gram's back end as a ratio to the fastest of those
 it is held against, and what it should reach; the error of both is their largest difference to the formula in double
 over its largest value. With --json, also a line a measurement. With --least the exit status tells whether all were
-reached. With --bare the table has no head, and the file's lines are added: a table goes on.
+reached. Below the table is what no product can exceed. With --bare the table has no head or foot, and the file's lines
+are added: a table goes on.
 
 On one thread the processor's time is taken, which other programs disturb less; on more, the clock's; the best run of
 each counts.
 """
 import argparse
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
 
 import exact
@@ -86,6 +90,15 @@ def print_row(row, found, threads):
     return held
 
 
+def peak():
+    """What one core does of fused multiply-adds on registers alone, in GFLOP/s."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peak.c")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "peak")
+        subprocess.run(["gcc", "-O3", "-march=native", source, "-o", program], check=True)
+        return subprocess.run([program], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--rows", default="")
@@ -110,6 +123,8 @@ def main():
                 held &= print_row(row, found, threads)
                 for line in found.values() if log else ():
                     print(json.dumps(line), file=log, flush=True)
+    if not args.bare:
+        print(f"\nA core does {peak()} GFLOP/s of fused multiply-adds alone.", flush=True)
     sys.exit(1 if args.least and not held else 0)
 
 

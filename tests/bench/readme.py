@@ -31,11 +31,13 @@ def chosen(lines):
 
 def main():
     with open(sys.argv[1]) as file:
-        table = "\n".join(chosen([line for line in file.read().splitlines() if line.startswith("|")]))
+        lines = file.read().splitlines()
+    table = "\n".join(chosen([line for line in lines if line.startswith("|")]))
+    most = next((", " + line[len("A core does "):-1] for line in lines if line.startswith("A core does ")), "")
     with open(sys.argv[2]) as file:
         text = file.read()
     head, rest = text.split(START, 1)
-    text = f"{head}{START}{cpu()}:\n\n{table}\n{END}{rest.split(END, 1)[1]}"
+    text = f"{head}{START}{cpu()}{most}:\n\n{table}\n{END}{rest.split(END, 1)[1]}"
     with open(sys.argv[2], "w") as file:
         file.write(text)
 
