@@ -34,13 +34,6 @@ static gram_node *real(gram_reverse *r, double value)
     return gram_node_number(r->ctx, r->loc, GRAM_REAL, value);
 }
 
-static gram_node *index_of(gram_reverse *r, gram_op op, const gram_node *a)
-{
-    gram_node like = {.rows = a->rows, .cols = a->cols, .type = GRAM_INT};
-    *(op == GRAM_OP_ROW ? &like.cols : &like.rows) = gram_dim_number(1);
-    return gram_node_make(r->ctx, r->loc, op, 0, NULL, &like);
-}
-
 static gram_node *zeros(gram_reverse *r, gram_dim rows, gram_dim cols)
 {
     return gram_node_expand(r->ctx, r->loc, real(r, 0), rows, cols);
@@ -73,11 +66,9 @@ gram_node *gram_repeated(gram_reverse *r, gram_node *g, int heads, bool batched)
     return g;
 }
 
-/* Dropped entries as zeros: read by index, a dropped entry is 0. */
 static gram_node *filled(gram_reverse *r, gram_node *a)
 {
-    gram_node *args[] = {a, index_of(r, GRAM_OP_ROW, a), index_of(r, GRAM_OP_COL, a)};
-    return a->keep ? gram_node_make(r->ctx, r->loc, GRAM_OP_GATHER, 3, args, NULL) : a;
+    return gram_node_filled(r->ctx, r->loc, a);
 }
 
 static gram_node *reshaped(gram_reverse *r, gram_node *a, gram_dim rows, gram_dim cols, gram_dim each)
@@ -104,11 +95,13 @@ static gram_node *with_heads(gram_reverse *r, gram_node *a, int heads)
 
 /* --- collecting ---------------------------------------------------------------------------------------------------- */
 
-/* The sums over groups of heads, as many groups as `heads`. */
+/* The sums over groups of heads, as many groups as `heads`; what one head drops and another does not is 0 there. */
 static gram_node *sum_groups(gram_reverse *r, gram_node *g, int heads)
 {
     if (heads == 0)
         return un(r, GRAM_OP_SUM_HEADS, g);
+    if (g->keep && g->keep->heads)
+        g = filled(r, g);
     gram_node **group = gram_alloc(r->ctx, (size_t)heads * sizeof *group);
     int each = g->heads / heads;
     for (int h = 0; h < heads; h++) {

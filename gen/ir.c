@@ -257,3 +257,18 @@ gram_node *gram_node_expand(gram_ctx *ctx, gram_loc loc, gram_node *a, gram_dim 
     gram_node like = {.rows = rows, .cols = cols};
     return gram_node_make(ctx, loc, GRAM_OP_EXPAND, 1, (gram_node *[]){a}, &like);
 }
+
+static gram_node *index_of(gram_ctx *ctx, gram_loc loc, gram_op op, const gram_node *a)
+{
+    gram_node like = {.rows = a->rows, .cols = a->cols, .type = GRAM_INT};
+    *(op == GRAM_OP_ROW ? &like.cols : &like.rows) = gram_dim_number(1);
+    return gram_node_make(ctx, loc, op, 0, NULL, &like);
+}
+
+gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a)
+{
+    if (!a->keep)
+        return a;
+    gram_node *i = index_of(ctx, loc, GRAM_OP_ROW, a), *j = index_of(ctx, loc, GRAM_OP_COL, a);
+    return gram_node_ternary(ctx, loc, GRAM_OP_GATHER, a, i, j);
+}

@@ -229,6 +229,8 @@ gram_node *gram_node_unary(gram_ctx *ctx, gram_loc loc, gram_op op, gram_node *a
 gram_node *gram_node_binary(gram_ctx *ctx, gram_loc loc, gram_op op, gram_node *a, gram_node *b);
 gram_node *gram_node_ternary(gram_ctx *ctx, gram_loc loc, gram_op op, gram_node *a, gram_node *b, gram_node *c);
 gram_node *gram_node_expand(gram_ctx *ctx, gram_loc loc, gram_node *a, gram_dim rows, gram_dim cols);
+/* a with zeros for dropped entries: each read by its index, and so read a dropped entry is 0. */
+gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a);
 
 /* Names for people, in the context's arena: "64", "m", "n + k"; "64 x m"; the formula in the spec's notation. */
 const char *gram_dim_text(gram_ctx *ctx, gram_dim dim);

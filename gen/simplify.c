@@ -348,10 +348,13 @@ static gram_node *head_at(gram_ctx *ctx, const gram_node *node, gram_node *a, in
     return build1(ctx, &like, GRAM_OP_HEAD_AT, a);
 }
 
-/* Otherwise the heads are added one by one. */
+/* Otherwise the heads are added one by one; what one drops and another does not is 0 there. */
 static gram_node *sum_heads_each(gram_ctx *ctx, const gram_node *node)
 {
-    gram_node *x = node->args[0], *sum = head_at(ctx, node, x, 0);
+    gram_node *x = node->args[0];
+    if (x->keep && x->keep->heads)
+        x = gram_node_filled(ctx, node->loc, x);
+    gram_node *sum = head_at(ctx, node, x, 0);
     for (int h = 1; h < x->heads; h++)
         sum = build2(ctx, node, GRAM_OP_ADD, sum, head_at(ctx, node, x, h));
     return sum;
