@@ -29,9 +29,7 @@ PNG = $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
 COMMAND = $(wildcard gen/main.c gen/cmd_*.c gen/sample.c)
 LIBRARY = $(filter-out $(COMMAND),$(wildcard gen/*.c)) $(filter-out runtime/tile.c,$(wildcard runtime/*.c))
 TESTS = $(wildcard tests/*.c)
-# What does not hold yet, and so is run by `make open` alone: see the head of each for what it demands.
-OPEN = tests/random_specs.py
-SCRIPTS = $(filter-out $(OPEN) tests/run.sh tests/demo%,$(wildcard tests/*.sh tests/*.py))
+SCRIPTS = $(filter-out tests/run.sh tests/demo%,$(wildcard tests/*.sh tests/*.py))
 
 object = $(patsubst %.c,$B/%.o,$(subst /,_,$1))
 COMMAND_O = $(call object,$(COMMAND))
@@ -171,9 +169,6 @@ test-all: all lua python shared $(PROGRAMS)
 LONG = $(addprefix tests/,accuracy.py memory.py tables.py properties.py foreign.py)
 test-long: all python
 	@GRAM_TEST=long $(RUN) $(LONG)
-
-open: all
-	@$(RUN) $(OPEN)
 
 golden: $B/gram
 	@sh tests/golden.sh renew
