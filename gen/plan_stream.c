@@ -245,8 +245,8 @@ static int add_column_terms(gram_planner *p, gram_node *weights, gram_node **gro
     return n;
 }
 
-/* All sums that stream with node and whose left factors need none of them first; then those that share its products, and
- * from *sides on those that do so turned. */
+/* All sums that stream with node, none of which needs another first; then those that share its products, and from *sides
+ * on those that do so turned. */
 static int collect_group(gram_planner *p, gram_node *node, gram_node **group, int *sides)
 {
     int n = 0;
@@ -255,7 +255,7 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
     group[n++] = node;
     for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
         gram_node *other = p->live[k];
-        if (other != node && streams_with(p, node, other) && !depends_on(p, other->args[0], group, n) &&
+        if (other != node && streams_with(p, node, other) && !in_order(p, other, group, n) &&
             !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
