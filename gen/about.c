@@ -255,9 +255,8 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
     if (step->few != GRAM_FEW_NEVER)
         put_wrapped(out, "",
                     gram_format(ctx, "%s: keys are read where they lie%s",
-                                step->few == GRAM_FEW_ALWAYS
-                                    ? "few queries"
-                                    : gram_format(ctx, "at most %d queries", GRAM_FEW_QUERIES),
+                                step->few == GRAM_FEW_ALWAYS ? "few queries"
+                                                             : gram_format(ctx, "at most %d queries", GRAM_FEW_QUERIES),
                                 gram_has_parts(step) ? ", in parts of 1,024" : ""));
 }
 

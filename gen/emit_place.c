@@ -161,15 +161,15 @@ static const char *states_size(emitter *e, const gram_step *step)
         return gram_emit_linear_room(e, step);
     if (step->nsides)
         return count_of(e, step,
-                        gram_format(e->ctx, "gram_side_parts(%s, %s) * %s * (%s)", gram_emit_all_items(e, step), queries,
-                                    lanes, gram_emit_width(e, step->sides, step->nsides)));
+                        gram_format(e->ctx, "gram_side_parts(%s, %s) * %s * (%s)", gram_emit_all_items(e, step),
+                                    queries, lanes, gram_emit_width(e, step->sides, step->nsides)));
     const char *width = gram_emit_width(e, step->sums, step->nsums);
     const char *parts = count_of(e, step, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
     const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
-    const char *number = gram_has_parts(step) ? gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s)", lanes, parts, threads)
-                                              : threads;
-    const char *size = gram_format(e->ctx, "%s * (%s) + GRAM_BLOCK", number,
-                                   gram_emit_state_size(e, step, queries, width));
+    const char *number =
+        gram_has_parts(step) ? gram_format(e->ctx, "(%s > GRAM_PART ? %s : %s)", lanes, parts, threads) : threads;
+    const char *size =
+        gram_format(e->ctx, "%s * (%s) + GRAM_BLOCK", number, gram_emit_state_size(e, step, queries, width));
     bool always = step->few == GRAM_FEW_ALWAYS;
     return always ? size : gram_format(e->ctx, "%s <= GRAM_BLOCK ? %s : 0", queries, size);
 }
