@@ -121,7 +121,7 @@ int gram_command_run(const gram_command *command, const char *temporary, char *o
     const int error = spawn(command, temporary, ends[1], &child);
     close(ends[1]);
     if (error)
-        gram_message(message, size, "%s: %s", command->words[0], strerror(error));
+        gram_put_message(message, size, "%s: %s", command->words[0], strerror(error));
     else
         drain(ends[0], output, room);
     close(ends[0]);

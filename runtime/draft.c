@@ -22,7 +22,7 @@ static void forget(gram_draft *draft)
 
 static int failed(gram_draft *draft, const char *what, char *message, size_t size)
 {
-    gram_message(message, size, "%s: %s: %s", draft->path, what, strerror(errno));
+    gram_put_message(message, size, "%s: %s: %s", draft->path, what, strerror(errno));
     gram_draft_discard(draft);
     return -1;
 }

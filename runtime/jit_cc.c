@@ -51,7 +51,7 @@ static void add_cpu(gram_sha256 *hash)
 static int complain_missing(const request *r)
 {
     char reason[GRAM_MESSAGE / 2];
-    gram_message(reason, sizeof reason, "%s", r->message);
+    gram_put_message(reason, sizeof reason, "%s", r->message);
     return gram_message(r->message, r->size, "no C compiler (%s): install one, name it in CC, or use TinyCC", reason);
 }
 
@@ -124,7 +124,8 @@ static int compile_in(const request *r, const char *folder)
         return 0;
     char line[320];
     first_error(output, line, sizeof line);
-    gram_message(r->message, r->size, "%.80s refuses the kernel: %s", r->compiler, line[0] ? line : "no reason given");
+    gram_put_message(r->message, r->size, "%.80s refuses the kernel: %s", r->compiler,
+                     line[0] ? line : "no reason given");
     return REFUSED;
 }
 

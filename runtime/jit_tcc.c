@@ -55,7 +55,7 @@ static void hear(void *opaque, const char *text)
 {
     complaint *first = opaque;
     if (!first->text[0] && !strstr(text, "warning:"))
-        gram_message(first->text, sizeof first->text, "%s", text);
+        gram_put_message(first->text, sizeof first->text, "%s", text);
 }
 
 static void add_symbols(TCCState *state, const gram_symbol *table)

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int gram_message(char *message, size_t size, const char *format, ...)
+void gram_put_message(char *message, size_t size, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -13,5 +13,4 @@ int gram_message(char *message, size_t size, const char *format, ...)
     for (char *c = message; size > 0 && *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' ';
-    return -1;
 }

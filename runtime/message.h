@@ -7,10 +7,13 @@
 
 enum { GRAM_MESSAGE = 1024 }; /* a size that holds any message of the runtime */
 
-/* Writes a formatted line, control characters replaced by spaces, cut to size. Returns -1. */
+/* Writes a formatted line, control characters replaced by spaces, cut to size. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-int gram_message(char *message, size_t size, const char *format, ...);
+void gram_put_message(char *message, size_t size, const char *format, ...);
+
+/* The same, with the value -1: return gram_message(message, size, "%s", reason). */
+#define gram_message(...) (gram_put_message(__VA_ARGS__), -1)
 
 #endif

@@ -43,7 +43,7 @@ static int refuse(const reader *r, int status)
         return status;
     char *copy = strdup(r->message);
     if (copy)
-        gram_message(r->message, r->size, "%s: %s", r->path, copy);
+        gram_put_message(r->message, r->size, "%s: %s", r->path, copy);
     free(copy);
     return status;
 }
@@ -266,14 +266,21 @@ static void reverse_strides(gram_array *array, const int64_t *shape)
     }
 }
 
+/* The type of the data, and how many numbers they are. */
+static int measure(const reader *r, const header *h, gram_dtype *dtype, int64_t *count)
+{
+    if (find_dtype(r, h->descr, dtype))
+        return -1;
+    *count = gram_array_count(*dtype, h->ndim, h->shape);
+    return *count < 0 ? REFUSE(r, "its shape is too large") : 0;
+}
+
 static int read_data(const reader *r, const header *h, gram_array *array)
 {
     gram_dtype dtype;
-    if (find_dtype(r, h->descr, &dtype))
+    int64_t count;
+    if (measure(r, h, &dtype, &count))
         return -1;
-    const int64_t count = gram_array_count(dtype, h->ndim, h->shape);
-    if (count < 0)
-        return REFUSE(r, "its shape is too large");
     const int64_t bytes = count * (int64_t)gram_dtype_size(dtype);
     if (check_length(r, bytes))
         return -1;
@@ -322,11 +329,9 @@ static int take_bytes(const reader *r, void *to, size_t bytes, const char *part)
 static int view_data(const reader *r, const header *h, gram_array *array)
 {
     gram_dtype dtype;
-    if (find_dtype(r, h->descr, &dtype))
+    int64_t count;
+    if (measure(r, h, &dtype, &count))
         return -1;
-    const int64_t count = gram_array_count(dtype, h->ndim, h->shape);
-    if (count < 0)
-        return REFUSE(r, "its shape is too large");
     const size_t bytes = (size_t)count * gram_dtype_size(dtype);
     if (bytes > *r->left)
         return REFUSE(r, "truncated .npy file: its data has %zu bytes, %zu are expected", *r->left, bytes);
