@@ -1,8 +1,8 @@
 /* gram check --grad and --jvp: a spec's derivative in double precision against differences of the spec's own outputs.
  *
  * What is differentiated is one number, the sum of each output times a random array, along a random direction of the
- * inputs. Its slope is taken by central differences of two steps, so that a kink within reach shows as their disagreement
- * (that slope is left out); and from the derivative, as an inner product. */
+ * inputs. Its slope is taken by central differences of two steps, so that a kink within reach shows (that slope is left
+ * out); and from the derivative, as an inner product. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -88,17 +88,19 @@ static double length_of_way(const slopes *s)
     return sqrt(squares);
 }
 
-/* The slope along the way from differences, and whether those of one step and of two agree. */
+/* The slope along the way from differences, and whether there is no kink: then those of one step and of two agree, and the
+ * slopes of the two sides are twice as far apart for two steps as for one (a kink right here leaves them as far apart). */
 static bool difference(slopes *s, double step, double size, double *slope, double *scale)
 {
-    double values = 0, d[2];
+    double values = 0, middle = value_at(s, 0, &values), d[2], bend[2];
     for (int k = 0; k < 2; k++) {
         double h = step * (k + 1), high = value_at(s, h, &values), low = value_at(s, -h, &values);
         d[k] = (high - low) / (2 * h);
+        bend[k] = (high - 2 * middle + low) / h;
     }
     *slope = (4 * d[0] - d[1]) / 3;
     *scale = size + fabs(*slope) + 1e-3 * values + 1e-30;
-    return fabs(d[0] - d[1]) <= TOLERANCE * *scale;
+    return fmax(fabs(d[0] - d[1]), fabs(bend[1] - 2 * bend[0])) <= TOLERANCE * *scale;
 }
 
 /* The slope that the derivative says against that of differences. */
