@@ -13,7 +13,7 @@
 #include "wrap.h"
 
 extern const char gram_template_pack[], gram_template_codes[], gram_template_args[], gram_template_declare[],
-    gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+    gram_template_place[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
 /* --- packs --------------------------------------------------------------------------------------------------------- */
 
@@ -114,9 +114,11 @@ static const char *upper(gram_ctx *ctx, const char *name)
     return text;
 }
 
-static void add_phase(emitter *e, const char *name, const char *when)
+/* Of a scan's column, what depends on no column is fixed: run once for all. */
+static void add_phase(emitter *e, const char *name, const char *when, bool fixed)
 {
     gram_template_begin(e->L, NULL);
+    gram_template_set_flag(e->L, "fixed", fixed);
     set(e, "name", gram_format(e->ctx, "%s_%s", e->spec->name, name));
     if (*when)
         set(e, "when", when);
@@ -128,22 +130,23 @@ static void add_step_phases(emitter *e, const gram_step *step)
 {
     if (gram_is_linear(step)) {
         const char *cut = gram_format(e->ctx, "%s > 1", gram_emit_linear_runs(e, step));
-        add_phase(e, gram_format(e->ctx, "%s_runs", step->name), cut);
-        add_phase(e, gram_format(e->ctx, "%s_before", step->name), cut);
+        add_phase(e, gram_format(e->ctx, "%s_runs", step->name), cut, !step->batched);
+        add_phase(e, gram_format(e->ctx, "%s_before", step->name), cut, !step->batched);
     }
     const char *few = gram_format(e->ctx, "%s <= GRAM_BLOCK", dim(e, step->queries));
     const char *parts = gram_format(e->ctx, "%s > GRAM_PART", dim(e, step->lanes));
     bool perhaps = step->few == GRAM_FEW_PERHAPS;
     if (step->few != GRAM_FEW_ALWAYS)
-        add_phase(e, step->name, perhaps ? gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries)) : "");
+        add_phase(e, step->name, perhaps ? gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries)) : "",
+                  !step->batched);
     if (step->nsides)
-        add_phase(e, gram_format(e->ctx, "%s_join", step->name), "");
+        add_phase(e, gram_format(e->ctx, "%s_join", step->name), "", !step->batched);
     if (step->few == GRAM_FEW_NEVER)
         return;
-    add_phase(e, gram_format(e->ctx, "%s_few", step->name), perhaps ? few : "");
+    add_phase(e, gram_format(e->ctx, "%s_few", step->name), perhaps ? few : "", !step->batched);
     if (gram_has_parts(step))
         add_phase(e, gram_format(e->ctx, "%s_merge", step->name),
-                  perhaps ? gram_format(e->ctx, "%s && %s", few, parts) : parts);
+                  perhaps ? gram_format(e->ctx, "%s && %s", few, parts) : parts, !step->batched);
 }
 
 static void add_phases(emitter *e)
@@ -156,7 +159,7 @@ static void add_phases(emitter *e)
             add_step_phases(e, e->plan->steps[phase->step]);
         else if (gram_emit_pack_when(e, phase->pack))
             add_phase(e, gram_format(e->ctx, "pack_%s", gram_emit_pack_name(e, pack)),
-                      gram_emit_pack_when(e, phase->pack));
+                      gram_emit_pack_when(e, phase->pack), !e->plan->buffers[pack->buffer].batched);
     }
     gram_template_end(e->L);
 }
@@ -171,7 +174,7 @@ static void add_new(const char **rooms, int *n, const char *room)
         rooms[(*n)++] = room;
 }
 
-static const char *kernel_body(emitter *e)
+void gram_emit_frame(emitter *e)
 {
     const char **rooms = gram_alloc(e->ctx, (size_t)(e->plan->nsteps + 1) * sizeof *rooms);
     int nrooms = 0;
@@ -187,10 +190,16 @@ static const char *kernel_body(emitter *e)
         gram_template_end(e->L);
     }
     gram_template_end(e->L);
-    add_checks(e);
     gram_emit_tensors(e);
     add_phases(e);
     set(e, "bodies", e->bodies.data);
+    set(e, "places_of_arrays", render(e, gram_template_place, "place.c.in"));
+}
+
+static const char *kernel_body(emitter *e)
+{
+    gram_emit_frame(e);
+    add_checks(e);
     return render(e, gram_template_kernel, "kernel.c.in");
 }
 

@@ -42,6 +42,12 @@ const char *gram_emit_about(gram_ctx *ctx, const gram_spec *spec, const gram_pla
 
 /* Adds the step's functions to the bodies; the room of scratch, in numbers, that a thread of it needs. */
 const char *gram_emit_step(gram_emitter *e, const gram_step *step);
+/* What steps have in common, into the model. */
+void gram_emit_set_step(gram_emitter *e, const gram_step *step);
+/* All that a plan's frame has: its functions, arrays and phases, into the model. */
+void gram_emit_frame(gram_emitter *e);
+/* The steps of a scan's column and the walk, into the model; the room of scratch. */
+const char *gram_emit_scan(gram_emitter *e, const gram_step *step);
 /* A stream's functions but the one over blocks, into the model: first the epilogue, which tells the arguments of its
  * call and how many tiles it needs; then the rest, where room is what the loop over blocks needs of scratch and last
  * how many tiles the epilogue. The room of all. */

@@ -342,6 +342,8 @@ static const char *place_work(emitter *e, int buffer)
 static const char *place_buffer(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
+    if (e->spec->scan && (b->storage == GRAM_AT_INPUT || b->storage == GRAM_AT_OUTPUT)) /* no caller's */
+        return place_dense(e, b, gram_format(e->ctx, "gram_carve(workspace, &used, %s)", buffer_size(e, b)));
     switch (b->storage) {
     case GRAM_AT_INPUT:
         return place_input(e, b);
@@ -379,7 +381,8 @@ static bool is_used(const gram_plan *plan, int buffer)
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && is_used(plan, k))
             return true;
-    return gram_is_read(plan, buffer) || b->storage == GRAM_AT_OUTPUT || counted;
+    bool given = plan->spec->scan && b->storage == GRAM_AT_INPUT;
+    return gram_is_read(plan, buffer) || b->storage == GRAM_AT_OUTPUT || counted || given;
 }
 
 void gram_emit_tensors(emitter *e)

@@ -5,7 +5,8 @@
 #include "emit.h"
 
 extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
-    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_fft[];
+    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_fft[],
+    gram_template_scan[];
 
 static void render_body(emitter *e, const char *template, const char *name)
 {
@@ -341,9 +342,10 @@ static const struct {
     {"whole", gram_template_whole, "whole.c.in", add_whole},
     {"items", gram_template_items, "items.c.in", add_items},
     {"fft", gram_template_fft, "fft.c.in", add_fft},
+    {"scan", gram_template_scan, "scan.c.in", gram_emit_scan},
 };
 
-const char *gram_emit_step(emitter *e, const gram_step *step)
+void gram_emit_set_step(emitter *e, const gram_step *step)
 {
     gram_template_set_flag(e->L, "guard", step->nstores == 1 && gram_is_optional(e->plan, step->stores[0].buffer));
     set(e, "out", e->plan->buffers[step->stores[0].buffer].name);
@@ -353,6 +355,11 @@ const char *gram_emit_step(emitter *e, const gram_step *step)
     set(e, "items", gram_emit_items(e, step->heads, step->batched, step->each));
     gram_template_set_number(e->L, "heads", step->heads > 1 ? step->heads : 1);
     gram_template_set_flag(e->L, "batched", step->batched);
+}
+
+const char *gram_emit_step(emitter *e, const gram_step *step)
+{
+    gram_emit_set_step(e, step);
     for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)
         if (!strcmp(structures[k].name, step->template)) {
             const char *room = structures[k].add(e, step);

@@ -113,6 +113,7 @@ static uint64_t node_hash(const gram_node *node)
     hash = hash_bytes(hash, &node->number, sizeof node->number);
     hash = hash_bytes(hash, &node->index, sizeof node->index);
     hash = hash_bytes(hash, &node->input, sizeof node->input);
+    hash = hash_bytes(hash, &node->scan, sizeof node->scan);
     hash = hash_bytes(hash, &node->rows.number, sizeof node->rows.number);
     hash = hash_bytes(hash, node->dim.times, sizeof node->dim.times);
     return hash ^ hash >> 29;
@@ -128,6 +129,7 @@ static bool node_equal(const gram_node *a, const gram_node *b)
     return a->op == b->op && a->type == b->type && a->nargs == b->nargs &&
            (a->nargs == 0 || memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args) == 0) &&
            memcmp(&a->number, &b->number, sizeof a->number) == 0 && a->index == b->index && a->input == b->input &&
+           a->scan == b->scan &&
            a->heads == b->heads && a->batched == b->batched && same_name(a->fn, b->fn) &&
            gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->dim, b->dim) &&
            gram_dim_equal(a->each, b->each);
@@ -205,12 +207,14 @@ static gram_node attributes_of(gram_op op, const gram_node *like)
     draft.batched = like->batched;
     if (op == GRAM_OP_NUMBER)
         draft.number = like->number;
-    if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS || op == GRAM_OP_TOP)
+    if (op == GRAM_OP_SIZE || op == GRAM_OP_ROWS || op == GRAM_OP_TOP || op == GRAM_OP_SCAN)
         draft.dim = like->dim;
-    if (op == GRAM_OP_HEAD_AT || op == GRAM_OP_CONVOLVE || op == GRAM_OP_LAGS)
+    if (op == GRAM_OP_HEAD_AT || op == GRAM_OP_SCAN || op == GRAM_OP_CONVOLVE || op == GRAM_OP_LAGS)
         draft.index = like->index;
     if (op == GRAM_OP_THRESHOLD)
         draft.fn = like->fn;
+    if (op == GRAM_OP_SCAN)
+        draft.scan = like->scan;
     if (op == GRAM_OP_INPUT)
         draft.input = like->input;
     return draft;

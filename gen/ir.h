@@ -55,6 +55,7 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(COL, "col")             /* 1 x cols: 0, 1, 2, ...  (j, the query)                                     */ \
     MOP(LOOP, "loop")           /* 1 x 1: the index of the column that an OVER makes                          */ \
     MOP(OVER, "over")           /* column j of r x c is A (r x 1) with j as its LOOP                          */ \
+    MOP(SCAN, "scan")           /* result node.index of node.scan over node.dim columns, see scan.h           */ \
     MOP(HEAD, "head")           /* 1 x 1, heads: the head's index                                             */ \
     MOP(BATCH, "batch")         /* 1 x 1, batched: the item's index                                           */ \
     MOP(EXPAND, "expand")       /* A repeated to r x c                                                        */ \
@@ -163,8 +164,9 @@ struct gram_node {
     gram_node **args;
     gram_node *keep; /* predicate, or NULL: nothing dropped */
     double number;   /* NUMBER */
-    gram_dim dim;    /* SIZE: the value; ROWS: the first row; TOP: how many */
-    int index;       /* HEAD_AT; CONVOLVE, LAGS: the mode */
+    gram_dim dim;    /* SIZE: the value; ROWS: the first row; TOP: how many; SCAN: the columns walked */
+    int index;       /* HEAD_AT; CONVOLVE, LAGS: the mode; SCAN: which result */
+    const struct gram_scan *scan;
     const char *fn;  /* THRESHOLD */
     const gram_input *input;
     gram_loc loc;   /* the spec line that made it */
@@ -215,6 +217,7 @@ typedef struct gram_spec {
     int ngrad; /* inputs whose gradient is asked for */
     const char **grad;
     int nparameters_with_size; /* weights whose shape depends on a runtime size (finite information) */
+    const struct gram_scan *scan; /* whose f it is, column by column; NULL: a kernel */
 } gram_spec;
 
 /* A node for op over args with the shape, heads and type that the operation's rule gives; an equal node made before is

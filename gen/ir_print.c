@@ -267,9 +267,10 @@ static void print_attributes(gram_ctx *ctx, const gram_node *node, gram_text *ou
         gram_put(out, " %s", node->input->name);
     if (node->op == GRAM_OP_NUMBER)
         gram_put(out, " %.17g", node->number);
-    if (node->op == GRAM_OP_SIZE || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_TOP)
+    if (node->op == GRAM_OP_SIZE || node->op == GRAM_OP_ROWS || node->op == GRAM_OP_TOP || node->op == GRAM_OP_SCAN)
         gram_put(out, " %s", gram_dim_text(ctx, node->dim));
-    if (node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_CONVOLVE || node->op == GRAM_OP_LAGS)
+    if (node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_CONVOLVE || node->op == GRAM_OP_LAGS ||
+        node->op == GRAM_OP_SCAN)
         gram_put(out, " %d", node->index);
     if (node->fn)
         gram_put(out, " %s", node->fn);

@@ -28,6 +28,8 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
         gram_plan_parts(p, node, buffer);
     } else if (!done && node->op == GRAM_OP_OVER) {
         gram_plan_over(p, node, buffer);
+    } else if (!done && node->op == GRAM_OP_SCAN) {
+        gram_plan_scan(p, node, buffer);
     } else if (!done && node->op == GRAM_OP_SCATTER) {
         gram_plan_scatter(p, node, buffer);
     } else if (!done && (node->op == GRAM_OP_CONVOLVE || node->op == GRAM_OP_LAGS)) {
@@ -326,6 +328,6 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     compute_outputs(&p, first);
     gram_plan_names(&p);
     gram_schedule(ctx, p.plan);
-    p.plan->wide = real_bits == 32 && gram_is_wide(ctx, own);
+    p.plan->wide |= real_bits == 32 && gram_is_wide(ctx, own);
     return p.plan;
 }

@@ -8,6 +8,8 @@
  *   linear  the sums of a stream whose coefficients are causal products: with all keys before a block as one matrix
  *   stream  over tiles of lanes: scores are made, used up in sums over the lanes, and forgotten; then an epilogue per block
  *
+ * and a scan walks columns in order, with a plan of its own for what each column makes.
+ *
  * What a tile holds is a program: instructions in single assignment, each with its rate. */
 #ifndef GRAM_PLAN_H
 #define GRAM_PLAN_H
@@ -147,6 +149,13 @@ typedef struct gram_linear {
     gram_part exponent, keys, queries;
 } gram_linear;
 
+/* What a scan does for each column: the kernel that f is; and which of f's results the step's stores are. */
+typedef struct gram_walk {
+    const struct gram_scan *scan;
+    struct gram_plan *plan;
+    int result[GRAM_MOST];
+} gram_walk;
+
 typedef struct gram_step {
     const char *name;
     const char *template; /* "map", "stream", ... */
@@ -161,6 +170,7 @@ typedef struct gram_step {
     gram_dim outer;        /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
     gram_few few;          /* stream: few queries are a loop of their own */
     gram_linear *linear;   /* linear; else NULL */
+    gram_walk *walk;       /* scan, whose operands are left factors of sums; else NULL */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nsides, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];

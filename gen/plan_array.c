@@ -86,7 +86,8 @@ bool gram_buffer_dense(const gram_plan *plan, int buffer)
 {
     const gram_buffer *b = &plan->buffers[buffer];
     bool shaped = b->storage == GRAM_AT_VIEW && b->view == GRAM_VIEW_SHAPE;
-    return shaped || (b->storage == GRAM_AT_WORK && b->heads == 0 && !b->flat && !b->weights);
+    bool own = b->storage == GRAM_AT_WORK || (plan->spec->scan && b->storage != GRAM_AT_VIEW);
+    return shaped || (own && b->heads == 0 && !b->flat && !b->weights);
 }
 
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer)

@@ -7,6 +7,7 @@
  *   plan_stream.c  sums over the tiles of a formula over pairs
  *   program.c      a formula over tiles as instructions
  *   plan_loop.c    the loop of a stream, and plan_linear.c whether it is linear in the tokens
+ *   plan_scan.c    a walk over columns, whose step is a plan of its own
  *   schedule.c     the order of steps and packs, and the rooms of the workspace */
 #ifndef GRAM_PLANNER_H
 #define GRAM_PLANNER_H
@@ -112,6 +113,11 @@ void gram_plan_stream(gram_planner *p, gram_node *node, int buffer);
 bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer);
 /* A stream for each column of the result of an OVER: the sums over k of a formula of k, i and the column. */
 void gram_plan_over(gram_planner *p, gram_node *node, int buffer);
+
+/* --- plan_scan.c --------------------------------------------------------------------------------------------------- */
+
+/* The walk that computes node, a result of a scan, into the buffer, and the scan's other results with it. */
+void gram_plan_scan(gram_planner *p, gram_node *node, int buffer);
 
 /* --- plan_loop.c, plan_linear.c ------------------------------------------------------------------------------------ */
 

@@ -86,6 +86,9 @@ void gram_reference_threshold(gram_work *work);
 void gram_reference_log2_ceil(gram_work *work);
 void gram_reference_top(gram_work *work);
 
+/* reference_scan.c */
+void gram_reference_scan(gram_work *work);
+
 extern const gram_rule gram_rules[GRAM_OP_COUNT];
 
 #endif

@@ -461,6 +461,7 @@ const gram_rule gram_rules[GRAM_OP_COUNT] = {
     [GRAM_OP_ROW] = {.compute = row_index},
     [GRAM_OP_COL] = {.compute = col_index},
     [GRAM_OP_LOOP] = {.compute = loop_index},
+    [GRAM_OP_SCAN] = {.compute = gram_reference_scan},
     [GRAM_OP_OVER] = {.compute = over, .heads = GRAM_NO_HEADS},
     [GRAM_OP_HEAD] = {.compute = head_index},
     [GRAM_OP_BATCH] = {.compute = batch_index},

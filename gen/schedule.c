@@ -74,7 +74,7 @@ bool gram_is_read(const gram_plan *plan, int buffer)
 bool gram_is_optional(const gram_plan *plan, int buffer)
 {
     const int base = base_of(plan, buffer);
-    return plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base);
+    return !plan->spec->scan && plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base);
 }
 
 /* --- order --------------------------------------------------------------------------------------------------------- */
@@ -197,6 +197,18 @@ static gram_life life_of(gram_life_kind kind, int index, gram_dim rows, gram_dim
                        .grows = !gram_dim_known(rows) || !gram_dim_known(cols) || !gram_dim_known(each)};
 }
 
+/* In a scan's plan, what is the same for all columns is made before the first, and read to the last. */
+static void hold_captured(const gram_plan *plan, gram_life *life)
+{
+    if (life->kind == GRAM_LIFE_STATES || life->last < 0)
+        return;
+    const int buffer = life->kind == GRAM_LIFE_PACK ? plan->packs[life->index].buffer : life->index;
+    if (!plan->buffers[buffer].batched) {
+        life->first = 0;
+        life->last = plan->norder;
+    }
+}
+
 static void set_lives(gram_ctx *ctx, gram_plan *plan)
 {
     plan->nlives = plan->nbuffers + plan->npacks + plan->nsteps;
@@ -219,6 +231,8 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
     }
     for (int phase = 0; phase < plan->norder; phase++)
         follow_phase(&l, phase);
+    for (int k = 0; k < plan->nlives && plan->spec->scan; k++)
+        hold_captured(plan, &plan->lives[k]);
 }
 
 /* --- rooms --------------------------------------------------------------------------------------------------------- */
@@ -318,7 +332,7 @@ static bool fits_output(const gram_plan *plan, const gram_life *life, const gram
 
 static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)
 {
-    if (gram_is_output(plan, other) && !fits_output(plan, life, other))
+    if (gram_is_output(plan, other) && (plan->spec->scan || !fits_output(plan, life, other)))
         return false;
     return !other->alone && !life->alone && other->grows == life->grows && !meet(plan, other, life);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "scan.h"
+
 typedef struct rule {
     gram_ctx *ctx;
     gram_loc loc;
@@ -179,6 +181,16 @@ static void each_column(const rule *r)
 {
     gram_node *a = operand(r, 0);
     set(r, GRAM_REAL, a->rows, r->node->cols);
+}
+
+/* The result's shape inside, or a column of it for each that is walked. */
+static void scan(const rule *r)
+{
+    const gram_scan *scan = r->node->scan;
+    const gram_node *result = scan->results[r->node->index];
+    for (int k = scan->nstates; k < scan->nstates + scan->ncolumns; k++)
+        meet(r, k, scan->nstates, r->node->dim, operand(r, k)->cols, "and", "column counts");
+    set(r, GRAM_REAL, result->rows, r->node->index < scan->nstates ? result->cols : r->node->dim);
 }
 
 /* The result's sizes are given; the entries and their places broadcast among themselves. */
@@ -395,6 +407,8 @@ static bool is_vector(const rule *r)
     if (node->op == GRAM_OP_MATMUL)
         return (gram_dim_is(node->rows, 1) && operand(r, 0)->vector) ||
                (gram_dim_is(node->cols, 1) && operand(r, 1)->vector);
+    if (node->op == GRAM_OP_SCAN) /* a state is as its first value */
+        return node->index < node->scan->nstates && operand(r, node->index)->vector;
     bool all = node->op != GRAM_OP_IDENTITY && node->op != GRAM_OP_DIAG && node->op != GRAM_OP_RESHAPE;
     for (int k = node->op == GRAM_OP_GATHER; k < node->nargs; k++) /* an entry is as its indices are */
         all = all && operand(r, k)->vector;
@@ -433,8 +447,8 @@ static void join_each(const rule *r)
             FAIL(r, "items for %s columns and for %s do not meet", dim_text(r, node->each), dim_text(r, each));
         node->each = gram_dim_is(each, 1) ? node->each : each;
     }
-    if (node->op == GRAM_OP_OVER && !gram_dim_is(node->each, 1))
-        FAIL(r, "sums over third tokens %s are not available", "inside each");
+    if ((node->op == GRAM_OP_OVER || node->op == GRAM_OP_SCAN) && !gram_dim_is(node->each, 1))
+        FAIL(r, "%s inside each are not available", node->op == GRAM_OP_OVER ? "sums over third tokens" : "scans");
 }
 
 static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
@@ -446,6 +460,7 @@ static void (*const rules[GRAM_OP_COUNT])(const rule *) = {
     [GRAM_OP_HEAD] = integer,
     [GRAM_OP_LOOP] = integer,
     [GRAM_OP_OVER] = each_column,
+    [GRAM_OP_SCAN] = scan,
     [GRAM_OP_BATCH] = batch_index,
     [GRAM_OP_ITEM] = batch_index,
     [GRAM_OP_RESHAPE] = reshape,

@@ -174,39 +174,99 @@ local function fold(name)
 end
 env.hcat, env.vcat = fold("hcat"), fold("vcat")
 
--- What scan walks: a list as it is, a matrix by its columns.
+-- ---- scans ----
+
+-- Up to so many columns, if their number is known, f is called for each; else once, for all.
+local most_steps = 16
+
+-- What scan calls f for each of: a list as it is, a matrix by its columns.
 local function steps_of(A)
-    if not core.is_matrix(A) then
-        if type(A) ~= "table" then fail("scan walks matrices and lists of them, got " .. core.describe(A)) end
-        return A
-    end
-    local steps, count, turned = {}, core.cols(A, "scan"), A:t()
-    if type(count) ~= "number" then
-        fail("scan walks a list, or as many columns as are known when the kernel is generated, not " .. core.describe(A))
-    end
-    for t = 1, count do steps[t] = node("rows", { from = t - 1, rows = 1 }, turned):t() end
+    if not core.is_matrix(A) then return A end
+    local steps, turned = {}, A:t()
+    for t = 1, core.cols(A, "scan") do steps[t] = node("rows", { from = t - 1, rows = 1 }, turned):t() end
     return steps
+end
+
+local function scan_steps(f, S, sources)
+    local outputs, steps = {}, {}
+    for k, A in ipairs(sources) do
+        steps[k] = steps_of(A)
+        if #steps[k] ~= #steps[1] then
+            fail("scan: " .. #steps[1] .. " steps of the first, " .. #steps[k] .. " of another")
+        end
+    end
+    if #steps[1] == 0 then fail("scan: there are no steps") end
+    for t = 1, #steps[1] do
+        local step = {}
+        for k, source in ipairs(steps) do step[k] = source[t] end
+        S, outputs[t] = f(S, unpack(step))
+        if outputs[t] == nil then fail("scan: f gives the next state and an output") end
+    end
+    return core.is_matrix(sources[1]) and env.hcat(unpack(outputs)) or outputs, S
+end
+
+-- A matrix, or the matrices of a list.
+local function matrices_of(S, what)
+    if core.is_matrix(S) then return { S } end
+    if type(S) ~= "table" or #S == 0 then fail(what .. " is a matrix or a list of them, not " .. core.describe(S)) end
+    for _, A in ipairs(S) do check_matrix(A, what) end
+    return S
+end
+
+local function shape_of(A) return core.rows(A, "scan"), core.cols(A, "scan") end
+
+local function check_next(before, after)
+    local rows, cols = shape_of(before)
+    local next_rows, next_cols = shape_of(after)
+    if rows ~= next_rows or cols ~= next_cols then
+        fail("scan: f makes the state, " .. core.describe(before) .. ", " .. core.describe(after))
+    end
+end
+
+-- f is called once, with what stands in for the state and for a column of each matrix.
+local function scan_columns(f, S, sources)
+    local states = matrices_of(S, "scan: the state")
+    local state_ins, column_ins = {}, {}
+    for k, A in ipairs(states) do
+        local rows, cols = shape_of(A)
+        if type(rows) ~= "number" or type(cols) ~= "number" then
+            fail("scan: the state is " .. core.describe(A) .. ": its sizes are numbers")
+        end
+        state_ins[k] = core.stand_in(A)
+    end
+    for k, A in ipairs(sources) do
+        if not core.is_matrix(A) then fail("scan: a list beside a matrix that is walked by its columns") end
+        column_ins[k] = core.stand_in(A, true)
+    end
+    local after, output = f(core.is_matrix(S) and state_ins[1] or state_ins, unpack(column_ins))
+    if output == nil then fail("scan: f gives the next state and an output") end
+    local results, outputs = {}, matrices_of(output, "scan: f's output")
+    for k, A in ipairs(matrices_of(after, "scan: f's next state")) do results[k] = A end
+    if #results ~= #states then fail("scan: f makes " .. #states .. " states " .. #results) end
+    for k, A in ipairs(states) do check_next(A, results[k]) end
+    for k, A in ipairs(outputs) do
+        if core.cols(A, "scan") ~= 1 then fail("scan: f's output is " .. core.describe(A) .. ", not a column") end
+        results[#states + k] = A
+    end
+    local made, last = core.scan(states, state_ins, sources, column_ins, results), {}
+    for k in ipairs(states) do last[k] = made[k] end
+    local beside = { unpack(made, #states + 1) }
+    return core.is_matrix(output) and beside[1] or beside, core.is_matrix(S) and last[1] or last
 end
 
 -- scan(f, S, A, B, ...): f(S, a, b, ...) gives the next state and an output, for each column of A and B, or each matrix of
 -- lists. The outputs, side by side or as a list, and the last state.
 function env.scan(f, S, A, ...)
     check_function(f, "scan(f, S, A, ...): f")
-    local sources, outputs = { steps_of(A) }, {}
-    for k = 1, select("#", ...) do
-        sources[k + 1] = steps_of((select(k, ...)))
-        if #sources[k + 1] ~= #sources[1] then
-            fail("scan: " .. #sources[1] .. " steps of the first, " .. #sources[k + 1] .. " of another")
+    local sources, stepwise = { A, ... }, true
+    for _, source in ipairs { check_given(A, "scan(f, S, A, ...): A"), ... } do
+        local count = core.is_matrix(source) and core.cols(source, "scan") or 0
+        if not core.is_matrix(source) and type(source) ~= "table" then
+            fail("scan walks matrices and lists of them, got " .. core.describe(source))
         end
+        stepwise = stepwise and type(count) == "number" and count <= most_steps
     end
-    if #sources[1] == 0 then fail("scan: there are no steps") end
-    for t = 1, #sources[1] do
-        local step = {}
-        for k, source in ipairs(sources) do step[k] = source[t] end
-        S, outputs[t] = f(S, unpack(step))
-        if outputs[t] == nil then fail("scan: f gives the next state and an output") end
-    end
-    return core.is_matrix(A) and env.hcat(unpack(outputs)) or outputs, S
+    return (stepwise and scan_steps or scan_columns)(f, S, sources)
 end
 
 function env.rows(A, from, count)

@@ -75,7 +75,7 @@ static const gram_binding require_binding[] = {{"require", require}, {NULL, NULL
 static void open_language(gram_tracer *t, lua_State *lua)
 {
     static const gram_binding *const bindings[] = {gram_matrix_bindings, gram_formula_bindings, gram_declare_bindings,
-                                                   gram_kernel_bindings};
+                                                   gram_scan_bindings, gram_kernel_bindings};
     gram_value_open(t);
     gram_matrix_open(t);
     gram_formula_open(t);

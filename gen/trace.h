@@ -5,6 +5,7 @@
  *   trace_value.c     matrices and symbols in Lua: operators, scalar functions
  *   trace_matrix.c    what std.lua makes matrices with; reading an entry
  *   trace_formula.c   map, keep, pairs_of: calling a formula with symbols; symbols that Lua swallowed
+ *   trace_scan.c      scan: what stands in for its state and columns
  *   trace_declare.c   inputs, sizes, options
  *   trace_kernel.c    kernel
  *   sandbox.lua       the part of Lua's library that needs a budget, in Lua
@@ -144,6 +145,9 @@ extern const gram_binding gram_matrix_bindings[];
 /* trace_formula.c */
 void gram_formula_open(gram_tracer *t);
 extern const gram_binding gram_formula_bindings[];
+
+/* trace_scan.c */
+extern const gram_binding gram_scan_bindings[];
 
 /* trace_declare.c */
 extern const gram_binding gram_declare_bindings[];

@@ -1,0 +1,61 @@
+/* scan over as many columns as a matrix has: std.lua calls f once, with leaves that stand in for its state and for a column
+ * of each matrix, and what f makes of them is the graph of every step (scan.h). */
+#include <lauxlib.h>
+
+#include "scan.h"
+#include "trace.h"
+
+/* stand_in(A, column): a leaf of A's shape, or of one of its columns'. */
+static int stand_in(gram_tracer *t, lua_State *lua)
+{
+    const gram_node *a = gram_check_matrix(t, 1, "scan");
+    gram_dim cols = lua_toboolean(lua, 2) ? gram_dim_number(1) : a->cols;
+    gram_push_matrix(t, gram_scan_stand_in(t->ctx, gram_here(t), a->rows, cols, true));
+    return 1;
+}
+
+/* Dropped entries are read as zeros. */
+static gram_node *filled(gram_tracer *t, gram_node *a)
+{
+    gram_node row = {.type = GRAM_INT, .rows = a->rows, .cols = gram_dim_number(1)};
+    gram_node col = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = a->cols};
+    if (!a->keep)
+        return a;
+    return gram_node_ternary(t->ctx, a->loc, GRAM_OP_GATHER, a,
+                             gram_node_make(t->ctx, a->loc, GRAM_OP_ROW, 0, NULL, &row),
+                             gram_node_make(t->ctx, a->loc, GRAM_OP_COL, 0, NULL, &col));
+}
+
+/* The matrices of the list at stack position index. */
+static gram_node **read_list(gram_tracer *t, int index, int *n)
+{
+    *n = (int)lua_rawlen(t->lua, index);
+    gram_node **list = gram_alloc(t->ctx, (size_t)(*n + 1) * sizeof *list);
+    for (int k = 0; k < *n; k++) {
+        lua_rawgeti(t->lua, index, k + 1);
+        list[k] = filled(t, gram_as_type(t, gram_check_matrix(t, -1, "scan"), GRAM_REAL));
+        lua_pop(t->lua, 1);
+    }
+    return list;
+}
+
+/* scan(states, their stand-ins, matrices, their stand-ins, f's results): the list of the results. */
+static int scan(gram_tracer *t, lua_State *lua)
+{
+    gram_scan_draft draft = {.backwards = false};
+    draft.states = read_list(t, 1, &draft.nstates);
+    draft.state_ins = read_list(t, 2, &draft.nstates);
+    draft.columns = read_list(t, 3, &draft.ncolumns);
+    draft.column_ins = read_list(t, 4, &draft.ncolumns);
+    draft.results = read_list(t, 5, &draft.nresults);
+    draft.cols = draft.columns[0]->cols;
+    gram_node **made = gram_scan_make(t->ctx, gram_here(t), &draft);
+    lua_newtable(lua);
+    for (int k = 0; k < draft.nresults; k++) {
+        gram_push_matrix(t, made[k]);
+        lua_rawseti(lua, -2, k + 1);
+    }
+    return 1;
+}
+
+const gram_binding gram_scan_bindings[] = {{"stand_in", stand_in}, {"scan", scan}, {NULL, NULL}};
