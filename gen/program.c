@@ -193,7 +193,8 @@ static bool is_leaf(gram_planner *p, const gram_step *step, gram_node *node)
         what = what->args[0];
     if (node == what)
         return strcmp(step->template, "stream") != 0 || !has_twin(p, node);
-    bool matrix = !gram_dim_is(node->rows, 1) && !gram_dim_is(node->cols, 1);
+    bool column = p->plan->spec->scan && gram_dim_is(node->cols, 1); /* all that a scan makes at a time */
+    bool matrix = !gram_dim_is(node->rows, 1) && (column || !gram_dim_is(node->cols, 1));
     bool once = node->id >= p->known || p->users[node->id] <= 1;
     bool built = node->id < p->known && p->computed[node->id];
     return matrix && !built && !gram_is_stream(p, node) && (once || gram_is_pair(node));
