@@ -132,9 +132,15 @@ static gram_node *leaf_of(gram_reverse *r, const gram_input *in)
     return NULL;
 }
 
+gram_node *gram_reverse_of(gram_reverse *r, const gram_input *in)
+{
+    gram_node *leaf = leaf_of(r, in);
+    return leaf ? r->grad[leaf->id] : NULL;
+}
+
 static void add_output(gram_reverse *r, gram_spec *out, const gram_input *in)
 {
-    gram_node *leaf = leaf_of(r, in), *g = leaf ? r->grad[leaf->id] : NULL;
+    gram_node *g = gram_reverse_of(r, in);
     g = g ? g : gram_node_expand(r->ctx, r->loc, gram_node_number(r->ctx, r->loc, GRAM_REAL, 0), in->rows, in->cols);
     check_free(r, out, gram_format(r->ctx, "d%s", in->name));
     g = gram_repeated(r, g, in->heads, in->batched);
@@ -176,15 +182,46 @@ static void start(gram_reverse *r)
         visit(r, r->spec->outputs[k].node, seen);
 }
 
+bool gram_of_one_scan(const gram_node *a, const gram_node *b)
+{
+    return a->op == GRAM_OP_SCAN && a->scan == b->scan && a->nargs == b->nargs &&
+           !memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args);
+}
+
+/* The scan that live[k] is the first result of hands on what all its results have got. */
+static void hand_scan_on(gram_reverse *r, int k)
+{
+    bool first = true, got = false;
+    for (int i = 0; i < r->nlive; i++)
+        if (gram_of_one_scan(r->live[i], r->live[k])) {
+            first = first && i >= k;
+            got = got || r->grad[r->live[i]->id];
+        }
+    if (first && got)
+        gram_hand_scan_on(r, r->live[k]);
+}
+
 /* Each node hands its gradient on, users before operands. */
 static void hand_all_on(gram_reverse *r)
 {
     for (int k = r->nlive - 1; k >= 0; k--) {
         gram_node *node = r->live[k], *g = r->grad[node->id];
         r->loc = node->loc;
-        if (g && node->nargs && r->wanted[node->id])
+        if (node->op == GRAM_OP_SCAN && r->wanted[node->id])
+            hand_scan_on(r, k);
+        else if (g && node->nargs && r->wanted[node->id])
             gram_hand_on(r, node, g);
     }
+}
+
+void gram_reverse_run(gram_reverse *r, const gram_input *const *by, int n, gram_node *const *gradients)
+{
+    start(r);
+    mark_wanted(r, by, n);
+    for (int k = 0; k < r->spec->noutputs; k++)
+        if (gradients[k])
+            gram_collect(r, r->spec->outputs[k].node, gradients[k]);
+    hand_all_on(r);
 }
 
 /* The spec's outputs as inputs, whose values stand for the outputs' nodes. */
@@ -212,13 +249,12 @@ gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char
     out->outputs = gram_alloc(ctx, (size_t)(n + 1) * sizeof *out->outputs);
     for (int k = 0; k < spec->ninputs; k++)
         out->inputs[out->ninputs++] = spec->inputs[k];
-    start(&r);
-    mark_wanted(&r, by, n);
     if (given)
         give_outputs(&r, out);
+    gram_node **gradients = gram_alloc(ctx, (size_t)(spec->noutputs + 1) * sizeof *gradients);
     for (int k = 0; k < spec->noutputs; k++)
-        gram_collect(&r, spec->outputs[k].node, output_gradient(&r, out, &spec->outputs[k]));
-    hand_all_on(&r);
+        gradients[k] = output_gradient(&r, out, &spec->outputs[k]);
+    gram_reverse_run(&r, by, n, gradients);
     for (int k = 0; k < n; k++)
         add_output(&r, out, by[k]);
     sort_outputs(out);

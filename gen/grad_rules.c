@@ -66,7 +66,8 @@ gram_node *gram_repeated(gram_reverse *r, gram_node *g, int heads, bool batched)
     return g;
 }
 
-static gram_node *filled(gram_reverse *r, gram_node *a)
+/* Read by index, a dropped entry is 0. */
+gram_node *gram_filled(gram_reverse *r, gram_node *a)
 {
     return gram_node_filled(r->ctx, r->loc, a);
 }
@@ -101,7 +102,7 @@ static gram_node *sum_groups(gram_reverse *r, gram_node *g, int heads)
     if (heads == 0)
         return un(r, GRAM_OP_SUM_HEADS, g);
     if (g->keep && g->keep->heads)
-        g = filled(r, g);
+        g = gram_filled(r, g);
     gram_node **group = gram_alloc(r->ctx, (size_t)heads * sizeof *group);
     int each = g->heads / heads;
     for (int h = 0; h < heads; h++) {
@@ -159,7 +160,7 @@ static gram_node *condition(gram_reverse *r, const gram_node *g)
 static gram_node *together(gram_reverse *r, gram_node *a, gram_node *b)
 {
     if (a->keep != b->keep)
-        return bi(r, GRAM_OP_ADD, filled(r, a), filled(r, b));
+        return bi(r, GRAM_OP_ADD, gram_filled(r, a), gram_filled(r, b));
     gram_node *total = bi(r, GRAM_OP_ADD, a, b);
     if (!counting(a) || !counting(b) || a->keep)
         return total;
@@ -307,7 +308,7 @@ static gram_node *kept_as(gram_reverse *r, const gram_node *node, gram_node *g)
 {
     if (!g->keep || g->keep == node->keep)
         return g;
-    g = filled(r, g);
+    g = gram_filled(r, g);
     return node->keep ? bi(r, GRAM_OP_KEEP, g, node->keep) : g;
 }
 

@@ -17,6 +17,16 @@ typedef struct gram_reverse {
 
 /* Hands node's gradient g on to its operands. Fails where the operation has no gradient. */
 void gram_hand_on(gram_reverse *r, gram_node *node, gram_node *g);
+/* The same for a scan, of which node is a result: of all results at once. */
+void gram_hand_scan_on(gram_reverse *r, gram_node *node);
+/* Are both results of one scan? */
+bool gram_of_one_scan(const gram_node *a, const gram_node *b);
+/* Dropped entries as zeros. */
+gram_node *gram_filled(gram_reverse *r, gram_node *a);
+/* Reverse mode from the spec's outputs, which have got gradients (NULL: none), to the inputs `by`, n of them. */
+void gram_reverse_run(gram_reverse *r, const gram_input *const *by, int n, gram_node *const *gradients);
+/* What an input has got, or NULL. */
+gram_node *gram_reverse_of(gram_reverse *r, const gram_input *in);
 /* a gets g besides what it has. */
 void gram_collect(gram_reverse *r, gram_node *a, gram_node *g);
 /* What is the same for every head, or item, as a node that has them all. */
