@@ -68,8 +68,8 @@ static void add_results(emitter *e, const gram_step *step, const char *key, bool
     for (int k = 0; k < step->nstores; k++) {
         int result = walk->result[k];
         if ((result < walk->scan->nstates) == states)
-            add_pair(e, step, step->stores[k].buffer,
-                     states ? &walk->plan->buffers[result] : output_of(walk, result), "to");
+            add_pair(e, step, step->stores[k].buffer, states ? &walk->plan->buffers[result] : output_of(walk, result),
+                     "to");
     }
     gram_template_end(e->L);
 }

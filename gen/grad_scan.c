@@ -33,14 +33,13 @@ static gram_node *zeros(const back *b, const gram_node *like)
 
 static gram_node *leaf(const back *b, gram_dim rows, gram_dim cols)
 {
-    return gram_scan_stand_in(b->r->ctx, b->r->loc, rows, cols, true);
+    return gram_scan_stand_in(b->r->ctx, b->r->loc, "gradient", rows, cols, true);
 }
 
 static gram_node *shaped(const back *b, gram_node *a, gram_dim rows, gram_dim cols)
 {
     gram_node like = {.rows = rows, .cols = cols, .each = gram_dim_number(1)};
-    return gram_dim_equal(a->cols, cols) ? a
-                                         : gram_node_make(b->r->ctx, b->r->loc, GRAM_OP_RESHAPE, 1, &a, &like);
+    return gram_dim_equal(a->cols, cols) ? a : gram_node_make(b->r->ctx, b->r->loc, GRAM_OP_RESHAPE, 1, &a, &like);
 }
 
 static gram_dim numbers_of(const gram_node *a)
@@ -194,8 +193,7 @@ static void add_results(back *b)
         b->gives[k] = -1;
         if (k < scan->nstates) {
             g = g ? gram_filled(&b->inner, g) : zeros(b, scan->inputs[k]);
-            b->draft.results[b->gives[k] = k] =
-                gram_scan_replaced(b->r->ctx, g, scan->ninputs, scan->inputs, b->to);
+            b->draft.results[b->gives[k] = k] = gram_scan_replaced(b->r->ctx, g, scan->ninputs, scan->inputs, b->to);
         } else if (g && k < scan->nstates + scan->ncolumns) {
             b->gives[k] = add_output(b, gram_filled(&b->inner, g));
         } else if (g) {
@@ -227,8 +225,9 @@ static void hand_terms_on(back *b, gram_node *const *outputs)
 static void allocate(back *b)
 {
     size_t most = (size_t)(2 * b->scan->ninputs + b->scan->nresults + 2 * MOST_TERMS + 1);
-    gram_node ***lists[] = {&b->to,           &b->outputs,          &b->draft.states, &b->draft.state_ins,
-                            &b->draft.columns, &b->draft.column_ins, &b->draft.results};
+    gram_node ***lists[] = {
+        &b->to,           &b->outputs, &b->draft.states, &b->draft.state_ins, &b->draft.columns, &b->draft.column_ins,
+        &b->draft.results};
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
         *lists[k] = gram_alloc(b->r->ctx, most * sizeof(gram_node *));
     b->gives = gram_alloc(b->r->ctx, most * sizeof *b->gives);

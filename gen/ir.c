@@ -129,8 +129,7 @@ static bool node_equal(const gram_node *a, const gram_node *b)
     return a->op == b->op && a->type == b->type && a->nargs == b->nargs &&
            (a->nargs == 0 || memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args) == 0) &&
            memcmp(&a->number, &b->number, sizeof a->number) == 0 && a->index == b->index && a->input == b->input &&
-           a->scan == b->scan &&
-           a->heads == b->heads && a->batched == b->batched && same_name(a->fn, b->fn) &&
+           a->scan == b->scan && a->heads == b->heads && a->batched == b->batched && same_name(a->fn, b->fn) &&
            gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && gram_dim_equal(a->dim, b->dim) &&
            gram_dim_equal(a->each, b->each);
 }

@@ -19,10 +19,10 @@ typedef struct closing {
     gram_node **columns, **column_ins, **captured, **captured_ins;
 } closing;
 
-gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, gram_dim rows, gram_dim cols, bool batched)
+gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, const char *name, gram_dim rows, gram_dim cols, bool batched)
 {
     gram_input *in = gram_alloc(ctx, sizeof *in);
-    *in = (gram_input){.name = "", .kind = GRAM_TOKENS, .rows = rows, .cols = cols, .batched = batched, .loc = loc};
+    *in = (gram_input){.name = name, .kind = GRAM_TOKENS, .rows = rows, .cols = cols, .batched = batched, .loc = loc};
     gram_node leaf = {.input = in, .type = GRAM_REAL, .rows = rows, .cols = cols, .batched = batched};
     return gram_node_make(ctx, loc, GRAM_OP_INPUT, 0, NULL, &leaf);
 }
@@ -89,8 +89,9 @@ static int depends(closing *c, const gram_node *node)
 /* Numbers, sizes and indices alone: f makes it itself. */
 static bool is_constant(const gram_node *node)
 {
-    static const bool leaves[GRAM_OP_COUNT] = {[GRAM_OP_NUMBER] = true, [GRAM_OP_SIZE] = true, [GRAM_OP_ROW] = true,
-                                               [GRAM_OP_COL] = true,    [GRAM_OP_LOOP] = true, [GRAM_OP_IDENTITY] = true};
+    static const bool leaves[GRAM_OP_COUNT] = {
+        [GRAM_OP_NUMBER] = true, [GRAM_OP_SIZE] = true, [GRAM_OP_ROW] = true,
+        [GRAM_OP_COL] = true,    [GRAM_OP_LOOP] = true, [GRAM_OP_IDENTITY] = true};
     bool constant = node->nargs > 0 || leaves[node->op];
     for (int k = 0; k < node->nargs && constant; k++)
         constant = is_constant(node->args[k]);
@@ -101,9 +102,9 @@ static bool is_constant(const gram_node *node)
  * same formula for all columns side by side. */
 static bool is_columnwise(closing *c, const gram_node *node)
 {
-    static const bool down[GRAM_OP_COUNT] = {[GRAM_OP_SUM] = true,       [GRAM_OP_MAXIMUM] = true,
-                                             [GRAM_OP_SOFTMAX] = true,   [GRAM_OP_LOGSUMEXP] = true,
-                                             [GRAM_OP_EXPAND] = true,    [GRAM_OP_ROWS] = true};
+    static const bool down[GRAM_OP_COUNT] = {
+        [GRAM_OP_SUM] = true,       [GRAM_OP_MAXIMUM] = true, [GRAM_OP_SOFTMAX] = true,
+        [GRAM_OP_LOGSUMEXP] = true, [GRAM_OP_EXPAND] = true,  [GRAM_OP_ROWS] = true};
     int on = depends(c, node);
     if (!gram_dim_is(node->cols, 1) || on & OF_STATE || node->keep)
         return false;
@@ -168,7 +169,8 @@ static gram_node *capture(closing *c, gram_node *node)
     c->captured = grown(c->ctx, c->captured, c->ncaptured);
     c->captured_ins = grown(c->ctx, c->captured_ins, c->ncaptured);
     c->captured[c->ncaptured] = node;
-    return c->captured_ins[c->ncaptured++] = gram_scan_stand_in(c->ctx, node->loc, node->rows, node->cols, false);
+    return c->captured_ins[c->ncaptured++] =
+               gram_scan_stand_in(c->ctx, node->loc, "captured", node->rows, node->cols, false);
 }
 
 static void refuse_heads(closing *c, const gram_node *node)
@@ -214,7 +216,7 @@ static gram_node *closed(closing *c, gram_node *node)
         return *made = captured_integer(c, node);
     if (on == OF_COLUMN && node->type == GRAM_REAL && is_columnwise(c, node) && has_product(c, node))
         return *made = add_column(c, widened(c, node),
-                                  gram_scan_stand_in(c->ctx, node->loc, node->rows, node->cols, true));
+                                  gram_scan_stand_in(c->ctx, node->loc, "column", node->rows, node->cols, true));
     refuse_heads(c, node);
     return *made = closed_operands(c, node);
 }
@@ -405,11 +407,11 @@ gram_spec *gram_scan_spec(gram_ctx *ctx, const gram_spec *outer, const gram_scan
     spec->outputs = gram_alloc(ctx, (size_t)(scan->nresults + 1) * sizeof *spec->outputs);
     for (int k = 0; k < scan->nresults; k++)
         if (!wanted || wanted[k])
-            spec->outputs[spec->noutputs++] = (gram_output){
-                .name = k < scan->nstates ? gram_format(ctx, "next_%s", scan->inputs[k]->input->name)
-                                          : gram_format(ctx, k > scan->nstates ? "output%d" : "output",
-                                                        k - scan->nstates + 1),
-                .node = scan->results[k],
-                .traced = scan->results[k]};
+            spec->outputs[spec->noutputs++] =
+                (gram_output){.name = k < scan->nstates ? gram_format(ctx, "next_%s", scan->inputs[k]->input->name)
+                                                        : gram_format(ctx, k > scan->nstates ? "output%d" : "output",
+                                                                      k - scan->nstates + 1),
+                              .node = scan->results[k],
+                              .traced = scan->results[k]};
     return spec;
 }

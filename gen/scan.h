@@ -27,8 +27,10 @@ typedef struct gram_scan_draft {
     gram_node **results; /* next states, then output columns */
 } gram_scan_draft;
 
-/* A leaf that stands for a state or a column of this shape; for what is the same for all columns. */
-gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, gram_dim rows, gram_dim cols, bool batched);
+/* A leaf of f of this shape: batched where it stands for a state or a column. The name is for messages until it has an
+ * operand, whose name it takes. */
+gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, const char *name, gram_dim rows, gram_dim cols,
+                              bool batched);
 /* The scan's results as nodes, nresults of them. Products of captured matrices with columns alone are made for all
  * columns outside; a state that stays as it is is captured; what f does not use is left out. */
 gram_node **gram_scan_make(gram_ctx *ctx, gram_loc loc, const gram_scan_draft *draft);

@@ -219,7 +219,7 @@ local function check_next(before, after)
     local rows, cols = shape_of(before)
     local next_rows, next_cols = shape_of(after)
     if rows ~= next_rows or cols ~= next_cols then
-        fail("scan: f makes the state, " .. core.describe(before) .. ", " .. core.describe(after))
+        fail("scan: the state is " .. core.describe(before) .. "; the next is " .. core.describe(after))
     end
 end
 
@@ -242,7 +242,7 @@ local function scan_columns(f, S, sources)
     if output == nil then fail("scan: f gives the next state and an output") end
     local results, outputs = {}, matrices_of(output, "scan: f's output")
     for k, A in ipairs(matrices_of(after, "scan: f's next state")) do results[k] = A end
-    if #results ~= #states then fail("scan: f makes " .. #states .. " states " .. #results) end
+    if #results ~= #states then fail("scan: f gives " .. #results .. " of " .. #states .. " states") end
     for k, A in ipairs(states) do check_next(A, results[k]) end
     for k, A in ipairs(outputs) do
         if core.cols(A, "scan") ~= 1 then fail("scan: f's output is " .. core.describe(A) .. ", not a column") end

@@ -9,8 +9,9 @@
 static int stand_in(gram_tracer *t, lua_State *lua)
 {
     const gram_node *a = gram_check_matrix(t, 1, "scan");
-    gram_dim cols = lua_toboolean(lua, 2) ? gram_dim_number(1) : a->cols;
-    gram_push_matrix(t, gram_scan_stand_in(t->ctx, gram_here(t), a->rows, cols, true));
+    bool column = lua_toboolean(lua, 2);
+    gram_push_matrix(t, gram_scan_stand_in(t->ctx, gram_here(t), column ? "column" : "state", a->rows,
+                                           column ? gram_dim_number(1) : a->cols, true));
     return 1;
 }
 
@@ -39,6 +40,16 @@ static gram_node **read_list(gram_tracer *t, int index, int *n)
     return list;
 }
 
+/* Of columns that f does not use, too. */
+static void check_columns(gram_tracer *t, const gram_scan_draft *draft)
+{
+    for (int k = 1; k < draft->ncolumns; k++)
+        if (!gram_dim_meets(draft->cols, draft->columns[k]->cols))
+            gram_fail(t->ctx, gram_here(t), "scan: %s has %s columns, and %s %s",
+                      gram_node_text(t->ctx, draft->columns[0]), gram_dim_text(t->ctx, draft->cols),
+                      gram_node_text(t->ctx, draft->columns[k]), gram_dim_text(t->ctx, draft->columns[k]->cols));
+}
+
 /* scan(states, their stand-ins, matrices, their stand-ins, f's results): the list of the results. */
 static int scan(gram_tracer *t, lua_State *lua)
 {
@@ -49,6 +60,7 @@ static int scan(gram_tracer *t, lua_State *lua)
     draft.column_ins = read_list(t, 4, &draft.ncolumns);
     draft.results = read_list(t, 5, &draft.nresults);
     draft.cols = draft.columns[0]->cols;
+    check_columns(t, &draft);
     gram_node **made = gram_scan_make(t->ctx, gram_here(t), &draft);
     lua_newtable(lua);
     for (int k = 0; k < draft.nresults; k++) {
