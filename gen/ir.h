@@ -167,7 +167,7 @@ struct gram_node {
     gram_dim dim;    /* SIZE: the value; ROWS: the first row; TOP: how many; SCAN: the columns walked */
     int index;       /* HEAD_AT; CONVOLVE, LAGS: the mode; SCAN: which result */
     const struct gram_scan *scan;
-    const char *fn;  /* THRESHOLD */
+    const char *fn; /* THRESHOLD */
     const gram_input *input;
     gram_loc loc;   /* the spec line that made it */
     bool of_matrix; /* a declared matrix is among what it is made from */
@@ -216,7 +216,7 @@ typedef struct gram_spec {
     const char **orthogonal, **permutation;
     int ngrad; /* inputs whose gradient is asked for */
     const char **grad;
-    int nparameters_with_size; /* weights whose shape depends on a runtime size (finite information) */
+    int nparameters_with_size;    /* weights whose shape depends on a runtime size (finite information) */
     const struct gram_scan *scan; /* whose f it is, column by column; NULL: a kernel */
 } gram_spec;
 

@@ -66,10 +66,10 @@ static const char *operation_name(gram_ctx *ctx, const gram_node *node)
         {GRAM_OP_HCAT, "beside"},         {GRAM_OP_VCAT, "stacked"},
         {GRAM_OP_CONCAT_HEADS, "joined"}, {GRAM_OP_STACK_HEADS, "heads"},
         {GRAM_OP_SCATTER, "scattered"},   {GRAM_OP_OVER, "over_tokens"},
-        {GRAM_OP_SCAN, "walked"},         {GRAM_OP_EXPAND, "repeated"},     {GRAM_OP_GATHER, "gathered"},
-        {GRAM_OP_ADD, "added"},           {GRAM_OP_SUB, "difference"},
-        {GRAM_OP_MUL, "scaled"},          {GRAM_OP_DIV, "quotient"},
-        {GRAM_OP_WHERE, "chosen"},
+        {GRAM_OP_SCAN, "walked"},         {GRAM_OP_EXPAND, "repeated"},
+        {GRAM_OP_GATHER, "gathered"},     {GRAM_OP_ADD, "added"},
+        {GRAM_OP_SUB, "difference"},      {GRAM_OP_MUL, "scaled"},
+        {GRAM_OP_DIV, "quotient"},        {GRAM_OP_WHERE, "chosen"},
     };
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (names[k].op == node->op)

@@ -147,6 +147,8 @@ void gram_formula_open(gram_tracer *t);
 extern const gram_binding gram_formula_bindings[];
 
 /* trace_scan.c */
+/* Fails where an output is made of what stands for a scan's state or column, outside of that scan's function. */
+void gram_check_inside_scan(gram_tracer *t, const gram_output *output);
 extern const gram_binding gram_scan_bindings[];
 
 /* trace_declare.c */

@@ -57,6 +57,7 @@ static void read_outputs(gram_tracer *t, lua_State *lua, int index)
                       "the output %s, %s, is inside of each: only what its function returns leaves it", output->name,
                       gram_node_text(t->ctx, node));
         output->node = gram_as_type(t, node, GRAM_REAL);
+        gram_check_inside_scan(t, output);
         lua_pop(lua, 1);
     }
 }

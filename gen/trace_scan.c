@@ -70,4 +70,27 @@ static int scan(gram_tracer *t, lua_State *lua)
     return 1;
 }
 
+/* A leaf below node that is no input of the spec, or NULL. */
+static const gram_node *stray_leaf(gram_tracer *t, const gram_node *node, char *seen)
+{
+    const gram_node *stray = NULL;
+    if (seen[node->id])
+        return NULL;
+    seen[node->id] = 1;
+    if (node->op == GRAM_OP_INPUT && gram_find_input(t->spec, node->input->name) != node->input)
+        return node;
+    for (int k = 0; k < node->nargs && !stray; k++)
+        stray = stray_leaf(t, node->args[k], seen);
+    return stray;
+}
+
+void gram_check_inside_scan(gram_tracer *t, const gram_output *output)
+{
+    const gram_node *node = output->node;
+    if (stray_leaf(t, node, gram_alloc(t->ctx, (size_t)node->id + 1)))
+        gram_fail(t->ctx, gram_here(t),
+                  "the output %s, %s, is inside of scan: only what its function returns leaves it", output->name,
+                  gram_node_text(t->ctx, node));
+}
+
 const gram_binding gram_scan_bindings[] = {{"stand_in", stand_in}, {"scan", scan}, {NULL, NULL}};
