@@ -11,6 +11,7 @@
 #include "oracle_paper.h"
 #include "oracle_practice.h"
 #include "oracle_run.h"
+#include "oracle_scan.h"
 #include "oracle_time.h"
 
 /* The sizes: none, one, odd ones, and one beyond a tile of 64 keys. */
@@ -24,7 +25,7 @@ static const problem trials[] = {
 };
 
 static const oracle *const tables[] = {oracles_paper, oracles_kernels, oracles_practice, oracles_companions, oracles_time,
-                                       oracles_datapoints};
+                                       oracles_datapoints, oracles_scan};
 
 static void check_spec(settings *with, const char *spec)
 {
