@@ -29,28 +29,68 @@ static int64_t scalars(const gram_step *step)
     return n;
 }
 
+/* What a step runs inside of: the heads, the batch, and the columns of scans. */
+enum { MOST_SCANS = 4, MOST_DIMS = 5 };
+typedef struct around {
+    int64_t heads;
+    bool batched;
+    int n;
+    gram_dim columns[MOST_SCANS];
+} around;
+
+static void add_times(gram_cost *cost, const around *in, int64_t factor, const gram_dim *dims, int n)
+{
+    gram_dim all[MOST_DIMS + MOST_SCANS];
+    memcpy(all, dims, (size_t)n * sizeof *all);
+    memcpy(all + n, in->columns, (size_t)in->n * sizeof *all);
+    gram_cost_add(cost, factor * in->heads, in->batched, all, n + in->n);
+}
+
+static void add_flops(gram_cost *cost, const gram_step *given, around in);
+
+/* The steps of a scan's column for each, but for those that are run once. */
+static void add_walk(gram_cost *cost, const gram_step *step, const around *in)
+{
+    for (int k = 0; k < step->walk->plan->nsteps; k++) {
+        gram_step inner = *step->walk->plan->steps[k];
+        around own = *in;
+        if (inner.batched && own.n < MOST_SCANS)
+            own.columns[own.n++] = step->queries;
+        inner.batched = false;
+        add_flops(cost, &inner, own);
+    }
+}
+
 /* The operations of a step; those of its dropped entries too. Of a linear one: the keys of one block as pairs, and twice
  * the matrix that stands for those before. */
-static const char *flops(gram_ctx *ctx, const gram_step *given)
+static void add_flops(gram_cost *cost, const gram_step *given, around in)
 {
-    gram_cost cost = {.ctx = ctx};
-    const int64_t heads = heads_of(given->heads);
+    gram_dim inner[3 * GRAM_MOST];
     gram_step own = *given;
     const gram_step *step = &own;
+    in.heads *= heads_of(given->heads);
+    in.batched = in.batched || given->batched;
+    if (given->walk) {
+        add_walk(cost, given, &in);
+        return;
+    }
     if (gram_is_linear(given)) {
         own.lanes = gram_dim_number(GRAM_FEW_QUERIES);
         for (int k = 0; k < step->nsums; k++)
-            gram_cost_add(&cost, 4 * heads, step->batched,
-                          (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each}, 4);
+            add_times(cost, &in, 4, (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each},
+                      4);
     }
-    gram_dim inner[3 * GRAM_MOST];
     const int n = gram_pair_products(step, inner);
     for (int k = 0; k < n; k++)
-        gram_cost_add(&cost, 2 * heads, step->batched,
-                      (gram_dim[]){step->queries, step->lanes, inner[k], step->outer, step->each}, 5);
+        add_times(cost, &in, 2, (gram_dim[]){step->queries, step->lanes, inner[k], step->outer, step->each}, 5);
     if (scalars(step) > 0)
-        gram_cost_add(&cost, scalars(step) * heads, step->batched,
-                      (gram_dim[]){step->queries, step->lanes, step->outer, step->each}, 4);
+        add_times(cost, &in, scalars(step), (gram_dim[]){step->queries, step->lanes, step->outer, step->each}, 4);
+}
+
+static const char *flops(gram_ctx *ctx, const gram_step *step)
+{
+    gram_cost cost = {.ctx = ctx};
+    add_flops(&cost, step, (around){.heads = 1});
     return gram_cost_text(&cost);
 }
 
@@ -260,11 +300,22 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
                                 gram_has_parts(step) ? ", in parts of 1,024" : ""));
 }
 
+/* What a scan makes for each column, in order. */
+static void put_walk(gram_ctx *ctx, const gram_plan *column, gram_text *out)
+{
+    gram_text text = {.ctx = ctx};
+    for (int k = 0; k < column->nsteps; k++)
+        gram_put(&text, "%s%s", k ? ", " : "each column: ", column->buffers[column->steps[k]->stores[0].buffer].name);
+    put_wrapped(out, "", text.data ? text.data : "");
+}
+
 static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out)
 {
     const gram_step *step = plan->steps[k];
     put_wrapped(out, gram_format(ctx, "step %d", k + 1), step_line(ctx, plan, step));
     put_reason(ctx, plan, step, out);
+    if (step->walk)
+        put_walk(ctx, step->walk->plan, out);
     const char *count = flops(ctx, step);
     if (strcmp(count, "0") != 0)
         put_wrapped(out, "", gram_format(ctx, "%s%s flops", step->keep ? "at most " : "", count));

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ir.h"
+#include "scan.h"
 
 enum { FORMULA_LENGTH = 60, FORMULA_DEPTH = 24 };
 
@@ -297,11 +297,27 @@ static void print_node(gram_ctx *ctx, const gram_node *node, const int *number, 
     gram_put(out, node->loc.file ? "    line %d\n" : "\n", node->loc.line);
 }
 
+/* f of each scan, after the graph: of its results the first stands for all. */
+static void print_scans(gram_ctx *ctx, const gram_spec *spec, const reached *r, const int *number, gram_text *out)
+{
+    for (int id = 0; id < r->count; id++) {
+        const gram_node *node = r->by_id[id];
+        bool first = node && node->op == GRAM_OP_SCAN;
+        for (int other = 0; other < id && first; other++)
+            first = !r->by_id[other] || r->by_id[other]->scan != node->scan;
+        if (first) {
+            gram_put(out, "\n");
+            gram_spec_print(ctx, gram_scan_spec(ctx, spec, node->scan, gram_format(ctx, "of %%%d", number[id]), NULL),
+                            out);
+        }
+    }
+}
+
 void gram_spec_print(gram_ctx *ctx, const gram_spec *spec, gram_text *out)
 {
     reached r = spec_reach(ctx, spec);
     int *number = gram_alloc(ctx, (size_t)r.count * sizeof *number + 1), next = 0;
-    gram_put(out, "kernel %s\n", spec->name);
+    gram_put(out, "%s %s\n", spec->scan ? "column" : "kernel", spec->name);
     for (int k = 0; k < spec->ninputs; k++)
         print_input(ctx, spec->inputs[k], out);
     for (int id = 0; id < r.count; id++) {
@@ -313,4 +329,5 @@ void gram_spec_print(gram_ctx *ctx, const gram_spec *spec, gram_text *out)
     for (int k = 0; k < spec->noutputs; k++)
         gram_put(out, "output %s: %%%d = %s\n", spec->outputs[k].name, number[spec->outputs[k].node->id],
                  gram_node_text(ctx, spec->outputs[k].node));
+    print_scans(ctx, spec, &r, number, out);
 }
