@@ -122,6 +122,7 @@ static void add_leaves(emitter *e, const gram_step *step)
         gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
         set(e, "source", gram_print_at(e->ctx, e->plan, step, left, ""));
         set(e, "panels", gram_print_at(e->ctx, e->plan, step, left, leaf->bits ? "_planes" : "_panels"));
+        gram_template_set_flag(e->L, "packed", leaf->pack >= 0);
         gram_template_set_flag(e->L, "bits", leaf->bits);
         set(e, "terms", dim(e, leaf->terms));
         set(e, "right", right->name);

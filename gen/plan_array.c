@@ -82,12 +82,17 @@ bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node)
     return b->heads == node->heads && b->batched == node->batched && gram_dim_equal(b->each, node->each);
 }
 
+/* Is it no caller's array? In a scan's plan none is. */
+static bool is_own(const gram_plan *plan, const gram_buffer *b)
+{
+    return b->storage == GRAM_AT_WORK || (plan->spec->scan && b->storage != GRAM_AT_VIEW);
+}
+
 bool gram_buffer_dense(const gram_plan *plan, int buffer)
 {
     const gram_buffer *b = &plan->buffers[buffer];
     bool shaped = b->storage == GRAM_AT_VIEW && b->view == GRAM_VIEW_SHAPE;
-    bool own = b->storage == GRAM_AT_WORK || (plan->spec->scan && b->storage != GRAM_AT_VIEW);
-    return shaped || (own && b->heads == 0 && !b->flat && !b->weights);
+    return shaped || (is_own(plan, b) && b->heads == 0 && !b->flat && !b->weights);
 }
 
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
@@ -98,6 +103,19 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
     if (b->view == GRAM_VIEW_TRANSPOSE)
         return plan->buffers[b->base].weights && plan->buffers[b->base].storage != GRAM_AT_VIEW;
     return gram_buffer_contiguous(plan, b->base);
+}
+
+bool gram_plan_reads_vectors(gram_planner *p, int buffer, gram_dim rows)
+{
+    const int pad = p->plan->real_bits == 64 ? 8 : 16;
+    gram_buffer *base = &p->plan->buffers[buffer];
+    bool whole = gram_dim_known(rows) && rows.number % pad == 0;
+    while (base->storage == GRAM_AT_VIEW)
+        base = &p->plan->buffers[base->base];
+    if (!gram_buffer_contiguous(p->plan, buffer) || (!whole && !is_own(p->plan, base)))
+        return false;
+    base->read_beyond |= !whole;
+    return true;
 }
 
 int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim inner)

@@ -267,21 +267,6 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
     return n;
 }
 
-/* Can columns of so many rows be read as whole vectors where they lie? What a vector reads beyond its column goes into
- * sums that are not stored: the next columns, and after the last of the workspace's arrays some room. */
-static bool reads_vectors(gram_planner *p, int buffer, gram_dim rows)
-{
-    const int pad = p->plan->real_bits == 64 ? 8 : 16;
-    gram_buffer *base = &p->plan->buffers[buffer];
-    bool whole = gram_dim_known(rows) && rows.number % pad == 0;
-    while (base->storage == GRAM_AT_VIEW)
-        base = &p->plan->buffers[base->base];
-    if (!gram_buffer_contiguous(p->plan, buffer) || (!whole && base->storage != GRAM_AT_WORK))
-        return false;
-    base->read_beyond |= !whole;
-    return true;
-}
-
 /* The instruction that makes these tiles of the stream. */
 static int root_of(gram_planner *p, gram_step *step, const gram_node *tiles)
 {
@@ -296,7 +281,7 @@ static gram_sum sum_of(gram_planner *p, gram_node *node, int root)
 {
     gram_sum sum = {
         .node = node, .pack = -1, .rows = node->rows, .left = gram_plan_buffer(p, node->args[0]), .root = root};
-    if (!reads_vectors(p, sum.left, sum.rows))
+    if (!gram_plan_reads_vectors(p, sum.left, sum.rows))
         sum.pack = gram_plan_pack(p, sum.left, GRAM_PACK_PADDED, sum.rows);
     return sum;
 }

@@ -56,6 +56,9 @@ int gram_plan_shape_view(gram_planner *p, int base, const gram_node *node);
 /* Has the array the node's heads and items? Does it lie without gaps, a column after the other? */
 bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node);
 bool gram_buffer_dense(const gram_plan *plan, int buffer);
+/* Can columns of so many rows be read as whole vectors where they lie? What a vector reads beyond its column goes into
+ * sums that are not stored: the next columns, and after the last of the workspace's arrays some room. */
+bool gram_plan_reads_vectors(gram_planner *p, int buffer, gram_dim rows);
 /* The pack of a buffer, shared by all steps. */
 int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim inner);
 /* Makes the planner's tables have an entry for a node of this id. */

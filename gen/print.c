@@ -229,10 +229,11 @@ static bool is_small(gram_dim d)
     return gram_dim_known(d) && d.number <= SMALL;
 }
 
-/* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing. */
+/* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing, but
+ * where a scan makes it for every column. */
 static bool is_fine(const gram_printer *p, const gram_leaf *leaf)
 {
-    return p->plan->real_bits == 32 && leaf->op == GRAM_OP_MATMUL && is_small(leaf->inner) &&
+    return p->plan->real_bits == 32 && !p->plan->spec->scan && leaf->op == GRAM_OP_MATMUL && is_small(leaf->inner) &&
            is_small(p->step->lanes) && is_small(p->step->queries);
 }
 
@@ -256,6 +257,8 @@ static void put_leaf(gram_printer *p, gram_text *out, int k)
                  inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
         return;
     }
+    const char *apart =
+        leaf->pack < 0 && !p->few ? gram_format(p->ctx, "job->%s.col", p->plan->buffers[leaf->left].name) : "GRAM_TILE";
     if (!turned)
         gram_put(out,
                  "if (in_place%d) {\n    gram_tile_dots(%s, %s%d, %s, keys%d, job->%s.row, %s, %s, "
@@ -263,8 +266,8 @@ static void put_leaf(gram_printer *p, gram_text *out, int k)
                  index, to, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
-            gram_put(out, "%s%s(%s, %s%d, %s, panel%d, GRAM_TILE, %s, %s, GRAM_PADDED(lanes), 0);\n", calls[c].call,
-                     is_fine(p, leaf) ? "_fine" : "", to, blocks, index, inner, index, rows, inner);
+            gram_put(out, "%s%s(%s, %s%d, %s, panel%d, %s, %s, %s, GRAM_PADDED(lanes), 0);\n", calls[c].call,
+                     is_fine(p, leaf) ? "_fine" : "", to, blocks, index, inner, index, apart, rows, inner);
     if (!turned)
         gram_put(out, "}\n");
 }

@@ -149,6 +149,13 @@ static gram_dim words_of(const gram_planner *p, gram_dim terms)
     return gram_dim_number(2 * ((terms.number + word - 1) / word));
 }
 
+/* A scan makes a few columns of a product at a time: too few to pack the left factor for, where it lies along lanes. */
+static bool reads_in_place(gram_planner *p, const gram_step *step, const gram_leaf *leaf)
+{
+    return p->plan->spec->scan && !leaf->bits && !strcmp(step->template, "map") &&
+           gram_plan_reads_vectors(p, leaf->left, p->plan->buffers[leaf->left].rows);
+}
+
 static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gram_node *node)
 {
     gram_node *a = node->args[0], *b = node->args[1];
@@ -164,7 +171,9 @@ static int add_leaf(gram_planner *p, gram_step *step, gram_program *program, gra
     leaf.terms = leaf.inner;
     leaf.bits = node->op == GRAM_OP_MATMUL && is_ternary(a) && is_ternary(b) && gram_dim_known(leaf.terms);
     leaf.inner = leaf.bits ? words_of(p, leaf.terms) : leaf.terms;
-    leaf.pack = gram_plan_pack(p, leaf.left, leaf.bits ? GRAM_PACK_PLANES : GRAM_PACK_PANELS, leaf.inner);
+    leaf.pack = reads_in_place(p, step, &leaf)
+                    ? -1
+                    : gram_plan_pack(p, leaf.left, leaf.bits ? GRAM_PACK_PLANES : GRAM_PACK_PANELS, leaf.inner);
     leaf.same = !leaf.bits && is_same(p->plan, &leaf);
     if (step->nleaves == GRAM_MOST)
         gram_fail(p->ctx, node->loc, "more than %d products in one formula", GRAM_MOST);
