@@ -101,9 +101,9 @@ typedef struct gram_leaf {
     int left, right;
     gram_dim inner, terms; /* what a row or column has, and what is summed over: more, where bits hold it */
     bool bits;             /* both of -1, 0 and 1 */
-    int pack;  /* -1: read in place */
-    bool same; /* queries and keys are the same tokens of the workspace: packed keys serve as queries too */
-    int scale; /* instruction of rate ONE that the product is multiplied by, or -1 */
+    int pack;              /* -1: read in place */
+    bool same;             /* queries and keys are the same tokens of the workspace: packed keys serve as queries too */
+    int scale;             /* instruction of rate ONE that the product is multiplied by, or -1 */
 } gram_leaf;
 
 /* A sum over lanes: rows x queries += left (rows x lanes) times the tile that instruction `root` makes. Or, a side of a

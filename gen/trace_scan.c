@@ -15,18 +15,6 @@ static int stand_in(gram_tracer *t, lua_State *lua)
     return 1;
 }
 
-/* Dropped entries are read as zeros. */
-static gram_node *filled(gram_tracer *t, gram_node *a)
-{
-    gram_node row = {.type = GRAM_INT, .rows = a->rows, .cols = gram_dim_number(1)};
-    gram_node col = {.type = GRAM_INT, .rows = gram_dim_number(1), .cols = a->cols};
-    if (!a->keep)
-        return a;
-    return gram_node_ternary(t->ctx, a->loc, GRAM_OP_GATHER, a,
-                             gram_node_make(t->ctx, a->loc, GRAM_OP_ROW, 0, NULL, &row),
-                             gram_node_make(t->ctx, a->loc, GRAM_OP_COL, 0, NULL, &col));
-}
-
 /* The matrices of the list at stack position index. */
 static gram_node **read_list(gram_tracer *t, int index, int *n)
 {
@@ -34,7 +22,8 @@ static gram_node **read_list(gram_tracer *t, int index, int *n)
     gram_node **list = gram_alloc(t->ctx, (size_t)(*n + 1) * sizeof *list);
     for (int k = 0; k < *n; k++) {
         lua_rawgeti(t->lua, index, k + 1);
-        list[k] = filled(t, gram_as_type(t, gram_check_matrix(t, -1, "scan"), GRAM_REAL));
+        gram_node *a = gram_as_type(t, gram_check_matrix(t, -1, "scan"), GRAM_REAL);
+        list[k] = gram_node_filled(t->ctx, a->loc, a); /* dropped entries are read as zeros */
         lua_pop(t->lua, 1);
     }
     return list;
