@@ -97,7 +97,7 @@ static const char *flops(gram_ctx *ctx, const gram_step *step)
 /* Integers of an array have 4 bytes, whatever the reals have. */
 static void add_bytes(gram_cost *cost, const gram_plan *plan, const gram_buffer *b)
 {
-    const int64_t bytes = b->type == GRAM_REAL ? plan->real_bits / 8 : 4;
+    const int64_t bytes = b->half ? 2 : b->type == GRAM_REAL ? plan->real_bits / 8 : 4;
     gram_cost_add(cost, bytes * heads_of(b->heads), b->batched, (gram_dim[]){b->rows, b->cols, b->each}, 3);
 }
 

@@ -81,7 +81,7 @@ static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
         .text = gram_strdup(ctx, l->text),
         .nsettings = o->noptions,
         .settings = copy_settings(ctx, o),
-        .real_bits = o->real_bits ? o->real_bits : 32,
+        .real = gram_real_type_named(o->dtype),
         .nderivatives = o->nderivatives,
         .derivatives = copy_derivatives(ctx, o),
         .with_gradient = o->with_gradient,
@@ -90,8 +90,8 @@ static void take_options(gram_ctx *ctx, gram_build *build, const loading *l)
         .max_seconds = o->max_seconds,
         .command = copy_or_null(ctx, o->command),
     };
-    if (build->request.real_bits != 32 && build->request.real_bits != 64)
-        gram_fail(ctx, (gram_loc){0}, "a kernel's reals have 32 or 64 bits, not %d", o->real_bits);
+    if (!build->request.real)
+        gram_fail(ctx, (gram_loc){0}, "dtype is %s, not '%s'", gram_real_type_names, o->dtype);
     build->jit = find_jit(ctx, o->jit ? o->jit : "tcc");
     build->cc = (gram_cc_options){copy_or_null(ctx, o->cc), copy_or_null(ctx, o->flags), GRAM_VERSION};
 }
@@ -119,7 +119,7 @@ static void load(gram_ctx *ctx, void *data)
     gram_kernel *kernel = l->kernel;
     take_options(ctx, &kernel->build, l);
     gram_compile(ctx, &kernel->build);
-    kernel->layout = gram_layout_make(ctx, kernel->build.spec, kernel->build.request.real_bits);
+    kernel->layout = gram_layout_make(ctx, kernel->build.spec, kernel->build.request.real->member);
     make_ports(ctx, kernel);
     kernel->threads = l->options->threads;
     if (kernel->build.module)
@@ -270,7 +270,7 @@ static gram_load_options options_of(const gram_kernel *kernel, const gram_option
         .cc = kernel->build.cc.compiler,
         .flags = kernel->build.cc.flags,
         .threads = kernel->threads,
-        .real_bits = request->real_bits,
+        .dtype = request->real->name,
         .noptions = request->nsettings,
         .options = set,
         .max_steps = request->max_steps,
@@ -346,7 +346,7 @@ int gram_sizes(const gram_kernel *kernel, const char *const **names)
 
 int gram_real_bits(const gram_kernel *kernel)
 {
-    return kernel->build.request.real_bits;
+    return kernel->build.request.real->bits;
 }
 
 gram_times gram_compile_times(const gram_kernel *kernel)

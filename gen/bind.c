@@ -123,6 +123,13 @@ static bool with_all_axes(const gram_axes *axes, const gram_array *from, gram_ar
     return true;
 }
 
+/* numpy has no bf16, and holds such arrays as integers of their bits: a kernel of bf16 takes them as what they are. */
+static void take_bits(const gram_binding *binding, gram_array *array)
+{
+    if (binding->made == GRAM_BF16 && array->dtype == GRAM_U2)
+        array->dtype = GRAM_BF16;
+}
+
 /* The one runtime size that a dim is, or -1. */
 static int dim_size(gram_dim dim)
 {
@@ -166,6 +173,8 @@ static void learn_sizes(binder *b)
             continue;
         if (!with_all_axes(&axes, a->array, &bound->array))
             misfit(b->ctx, a, expected_axes(b->ctx, &axes));
+        if (!gram_input_is_integer(b->spec->inputs[i]))
+            take_bits(b->binding, &bound->array);
         if (has_batch(&axes) && a->array->ndim == axes.n)
             b->binding->batch_axis = true;
         for (int k = 0; k < axes.n; k++)
@@ -336,9 +345,10 @@ static void check_output(binder *b, gram_bound *bound, const gram_axes *axes, co
     gram_array expected = gram_array_dense(b->binding->made, axes->n, shape, NULL);
     const gram_array *given = &bound->array;
     bool same = with_all_axes(axes, bound->argument->array, &bound->array);
+    take_bits(b->binding, &bound->array);
     for (int k = 0; same && k < axes->n; k++)
         same = given->shape[k] == shape[k] && (given->stride[k] != 0 || given->shape[k] <= 1);
-    if (!same || !strchr("fe", gram_dtype_kind(bound->argument->array->dtype)))
+    if (!same || !strchr("fe", gram_dtype_kind(given->dtype)))
         misfit(b->ctx, bound->argument, array_text(b->ctx, &expected));
 }
 

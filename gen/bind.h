@@ -17,7 +17,7 @@ typedef struct gram_bound {
 } gram_bound;
 
 typedef struct gram_binding {
-    gram_dtype real;    /* GRAM_F4 or GRAM_F8 */
+    gram_dtype real;    /* of the kernel's arrays of floats: GRAM_F8 for the reference */
     gram_dtype integer; /* GRAM_I4; GRAM_F8 for the reference, which holds integers in doubles */
     gram_dtype made;    /* the type of outputs that are made for the caller */
     int64_t batch;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "gram.h"
+#include "real.h"
 
 /* Exit statuses. */
 enum { GRAM_EXIT_OK, GRAM_EXIT_FAULT, GRAM_EXIT_USAGE };

@@ -1,5 +1,6 @@
 /* gram check: every back end against the reference, over sizes that hurt, and then the symmetries that the spec declares
- * (check_symmetry.c). One line per thing checked. */
+ * (check_symmetry.c). A kernel of 16-bit arrays is held against the same back end's of floats: it must give the same,
+ * rounded. One line per thing checked. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,17 +54,12 @@ double gram_check_tolerance(const gram_kernel *kernel)
 
 /* ---- arrays ---- */
 
-static double entry(const gram_array *a, int64_t i)
-{
-    return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
-}
-
 double gram_check_error(const gram_array *got, const gram_array *expected, double least)
 {
     int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);
     double squares = 0, norm = 0;
     for (int64_t i = 0; i < count; i++) {
-        double a = entry(got, i), b = entry(expected, i);
+        double a = gram_array_entry(got, i), b = gram_array_entry(expected, i);
         if (a == b || (isnan(a) && isnan(b)))
             a = b = isfinite(b) ? b : 0;
         squares += (a - b) * (a - b);
@@ -129,10 +125,52 @@ static double least_norm(const gram_array *outputs, const gram_spec *spec)
     for (int k = 0; k < spec->noutputs && is_derivative(spec); k++) {
         double squares = 0;
         for (int64_t i = 0; i < gram_array_count(outputs[k].dtype, outputs[k].ndim, outputs[k].shape); i++)
-            squares += entry(&outputs[k], i) * entry(&outputs[k], i);
+            squares += gram_array_entry(&outputs[k], i) * gram_array_entry(&outputs[k], i);
         largest = isfinite(squares) ? fmax(largest, sqrt(squares)) : largest;
     }
     return is_derivative(spec) ? 0.1 * largest + 1e-3 : 0;
+}
+
+/* 16-bit floats as integers of the same order. */
+static int ordered(uint16_t half)
+{
+    return half & 0x8000 ? -(half & 0x7fff) : half;
+}
+
+/* The norm of what is finite. */
+static double finite_norm(const gram_array *array, int64_t count)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double a = gram_array_entry(array, i);
+        squares += isfinite(a) ? a * a : 0;
+    }
+    return sqrt(squares);
+}
+
+/* How many units in the last place got is at most from what is expected, rounded to its type; infinity where one of two is
+ * NaN. Entries that cancelled, to where floats themselves may differ by as much, count as equal: `slack` of the norm,
+ * which counts as `least` at least. */
+static double units_apart(const gram_array *got, const gram_array *expected, double least, double slack)
+{
+    int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);
+    double most = 0, near = slack * fmax(finite_norm(expected, count), least) / sqrt(fmax(1, (double)count));
+    for (int64_t i = 0; i < count; i++) {
+        uint16_t half;
+        gram_array one = gram_array_dense(got->dtype, 0, NULL, &half);
+        double a = gram_array_entry(got, i), b = gram_array_entry(expected, i);
+        gram_array_set(&one, 0, b);
+        if (isnan(a) != isnan(b))
+            return INFINITY;
+        if (!isnan(a) && !(fabs(a - b) <= near))
+            most = fmax(most, abs(ordered(((const uint16_t *)got->data)[i]) - ordered(half)));
+    }
+    return most;
+}
+
+static bool is_half(const gram_kernel *kernel)
+{
+    return gram_dtype_size(kernel->build.request.real->dtype) == 2;
 }
 
 /* One trial: the same inputs, already rounded to the kernel's type, to the kernel and to the reference. */
@@ -146,7 +184,9 @@ static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_tri
              gram_check_run(reference, inputs, expected, r->message, sizeof r->message) ||
              gram_check_run(kernel, inputs, got, r->message, sizeof r->message);
     for (int i = 0; i < spec->noutputs && !failed; i++) {
-        double error = gram_check_error(&got[i], &expected[i], least_norm(expected, spec));
+        double least = least_norm(expected, spec);
+        double error = is_half(kernel) ? units_apart(&got[i], &expected[i], least, gram_check_tolerance(kernel))
+                                       : gram_check_error(&got[i], &expected[i], least);
         if (error > r->worst || r->trials == 0) {
             r->worst = error > r->worst ? error : r->worst;
             put_sizes(r->where, sizeof r->where, spec, t);
@@ -159,40 +199,54 @@ static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_tri
     return failed;
 }
 
-static bool report(const char *jit, int bits, const result *r, double tolerance)
+static bool report(const char *jit, const gram_real_type *real, const result *r, double tolerance)
 {
-    bool ran = r->message[0] == '\0', ok = ran && r->worst <= tolerance;
-    printf("%-10s f%d  ", jit, bits);
+    bool ran = r->message[0] == '\0', ok = ran && r->worst <= tolerance, half = *real->half;
+    printf("%-10s %s  ", jit, real->name);
     if (ran)
-        printf("%3d sizes   worst %.1e at %-24s %s\n", r->trials, r->worst, r->where, ok ? "ok" : "FAILED");
+        printf(half ? "%3d sizes   worst %.0f ulp at %-24s %s\n" : "%3d sizes   worst %.1e at %-24s %s\n", r->trials,
+               r->worst, r->where, ok ? "ok" : "FAILED");
     else
         printf("%s%s FAILED\n    %s\n", r->where[0] ? "at " : "", r->where, r->message);
-    if (ran && !ok)
+    if (ran && !ok && half)
+        printf("    more than one unit in the last place from what f32 gives, rounded\n");
+    else if (ran && !ok)
         printf("    more than %.0e of the output's norm\n", tolerance);
     fflush(stdout);
     return ok;
 }
 
-static bool check_backend(const gram_cli *cli, const char *jit, int bits, gram_kernel *reference)
+static gram_kernel *load(const gram_cli *cli, const char *jit, const char *dtype, result *r)
 {
-    result r = {0};
     gram_load_options options = cli->load;
     gram_kernel *kernel;
     options.jit = jit;
-    options.real_bits = bits;
-    if (gram_load_file(cli->spec, &options, &kernel, r.message, sizeof r.message) != GRAM_OK)
-        return report(jit, bits, &r, 0);
+    options.dtype = dtype;
+    gram_load_file(cli->spec, &options, &kernel, r->message, sizeof r->message);
+    return kernel;
+}
+
+static bool check_backend(const gram_cli *cli, const char *jit, const char *dtype, gram_kernel *reference)
+{
+    const gram_real_type *real = gram_real_type_named(dtype);
+    result r = {0};
+    gram_kernel *kernel = load(cli, jit, dtype, &r), *floats = kernel && *real->half ? load(cli, jit, "f32", &r) : NULL;
+    if (!kernel || (*real->half && !floats)) {
+        gram_free(kernel);
+        return report(jit, real, &r, 0);
+    }
     const gram_spec *spec = kernel->build.spec;
     int failed = 0, ntrials = spec->nsizes > 0 ? NTRIALS : 3;
     for (int i = 0; i < ntrials && !failed; i++) {
         gram_trial t = {0};
         trial_sizes(spec, i, &t);
-        failed = run_trial(kernel, reference, &t, &r);
+        failed = run_trial(kernel, floats ? floats : reference, &t, &r);
         if (failed)
             put_sizes(r.where, sizeof r.where, spec, &t);
     }
-    bool ok = report(jit, bits, &r, gram_check_tolerance(kernel));
+    bool ok = report(jit, real, &r, floats ? 1 : gram_check_tolerance(kernel));
     gram_free(kernel);
+    gram_free(floats);
     return ok;
 }
 
@@ -210,10 +264,10 @@ static bool check_backends(const gram_cli *cli, gram_kernel *reference)
 {
     bool ok = true;
     for (int i = 0; i < NBACKENDS; i++) {
-        for (int bits = 32; bits <= 64; bits += 32) {
-            if (is_wanted(cli, backends[i]) && (cli->load.real_bits == 0 || cli->load.real_bits == bits))
-                ok &= check_backend(cli, backends[i], bits, reference);
-        }
+        if (is_wanted(cli, backends[i]) && cli->load.dtype)
+            ok &= check_backend(cli, backends[i], cli->load.dtype, reference);
+        for (int k = 0; k < 2 && is_wanted(cli, backends[i]) && !cli->load.dtype; k++)
+            ok &= check_backend(cli, backends[i], k ? "f64" : "f32", reference);
     }
     return ok;
 }
@@ -221,7 +275,7 @@ static bool check_backends(const gram_cli *cli, gram_kernel *reference)
 static gram_kernel *load_double(const gram_cli *cli, const char *jit, int *status)
 {
     gram_cli doubles = *cli;
-    doubles.load.real_bits = 64;
+    doubles.load.dtype = "f64";
     return gram_cli_load(&doubles, jit, status);
 }
 

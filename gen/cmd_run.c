@@ -236,11 +236,6 @@ static bool add_all_outputs(job *j)
     return true;
 }
 
-static double entry(const gram_array *a, int64_t i)
-{
-    return a->dtype == GRAM_F8 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
-}
-
 /* NaN has no sign here. */
 static void print_number(double value)
 {
@@ -260,12 +255,12 @@ static void print_output(const gram_argument *a)
     for (int i = 0; i < array->ndim; i++)
         printf("%s%" PRId64, i > 0 ? ", " : "", array->shape[i]);
     for (int64_t i = 0; i < count; i++)
-        squares += entry(array, i) * entry(array, i);
+        squares += gram_array_entry(array, i) * gram_array_entry(array, i);
     fputs("]  norm ", stdout);
     print_number(sqrt(squares));
     for (int64_t i = 0; i < count && i < 4; i++) {
         fputs(i == 0 ? "  " : " ", stdout);
-        print_number(entry(array, i));
+        print_number(gram_array_entry(array, i));
     }
     puts(count > 4 ? " ..." : "");
 }

@@ -11,6 +11,7 @@
 #include "gram.h"
 #include "layout.h"
 #include "passes.h"
+#include "real.h"
 
 typedef enum gram_jit { GRAM_JIT_TCC, GRAM_JIT_CC, GRAM_JIT_REFERENCE, GRAM_NJITS } gram_jit;
 

@@ -22,6 +22,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     const gram_buffer *b = &e->plan->buffers[pack->buffer];
     gram_step like = {.heads = b->heads, .batched = b->batched, .each = b->each};
     set(e, "buffer", b->name);
+    set(e, "half", gram_half(e->plan, pack->buffer));
     set(e, "pack", gram_emit_pack_name(e, pack));
     set(e, "items", gram_emit_items(e, b->heads, b->batched, b->each));
     const bool panels = pack->kind != GRAM_PACK_PADDED;
@@ -84,7 +85,7 @@ static void add_checks(emitter *e)
 
 static void add_slots(emitter *e)
 {
-    gram_layout layout = gram_layout_make(e->ctx, e->spec, e->plan->real_bits);
+    gram_layout layout = gram_layout_make(e->ctx, e->spec, e->plan->real->member);
     gram_template_begin(e->L, "slots");
     for (int k = 0; k < layout.nslots; k++) {
         const gram_slot *slot = &layout.slots[k];
@@ -308,7 +309,7 @@ static int list_kernels(gram_ctx *ctx, const gram_spec *traced, gram_plan *plan,
     if (!file || (!traced->ngrad && !gradient_too))
         return 1;
     const gram_spec *gradient = gram_gradient(ctx, traced, traced->ngrad, traced->grad, false);
-    gram_plan *backward = gram_plan_make(ctx, gram_simplify(ctx, gradient), plan->real_bits);
+    gram_plan *backward = gram_plan_make(ctx, gram_simplify(ctx, gradient), plan->real);
     plan->wide = backward->wide = plan->wide || backward->wide;
     kernels[1] = (kernel){gradient, backward};
     return 2;

@@ -49,15 +49,25 @@ static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b
     return gram_format(e->ctx, "{NULL, %s, %s, %s, %s}", b->batched ? of[0] : "0", of[1], of[2], of[3]);
 }
 
+/* An array's type in the job; with it begin the names of what is done to its places, but for those of reals. */
+static const char *type_of(const gram_buffer *b)
+{
+    return b->type == GRAM_INT ? "gram_ids" : b->half ? "gram_halves" : "gram_tensor";
+}
+
+static const char *prefix_of(const gram_buffer *b)
+{
+    return b->type == GRAM_INT || b->half ? type_of(b) : "gram";
+}
+
 static const char *place_given(emitter *e, const gram_buffer *b, const char *name, const gram_axes *axes)
 {
-    const char *type = b->type == GRAM_INT ? "gram_ids" : "gram_tensor",
-               *f = b->type == GRAM_INT ? "gram_ids_strided" : "gram_strided";
+    const char *type = type_of(b);
     const char *strides = dense(e, axes, b);
     if (gram_axes_strided(axes))
-        return gram_format(e->ctx, "job->%s = %s(args->%s, args->%s_stride, (%s)%s);", b->name, f, name, name, type,
-                           strides);
-    const char *cast = b->type == GRAM_INT ? "" : "(gram_real *)";
+        return gram_format(e->ctx, "job->%s = %s_strided(args->%s, args->%s_stride, (%s)%s);", b->name, prefix_of(b),
+                           name, name, type, strides);
+    const char *cast = b->type == GRAM_INT ? "" : b->half ? "(uint16_t *)" : "(gram_real *)";
     return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast,
                        name);
 }
@@ -81,20 +91,20 @@ static const char *place_dense(emitter *e, const gram_buffer *b, const char *pla
 static const char *place_view(emitter *e, const gram_buffer *b)
 {
     const char *base = e->plan->buffers[b->base].name, *from = dim(e, b->from);
-    const char *ids = b->type == GRAM_INT ? "_ids" : "";
+    const char *prefix = prefix_of(b);
     switch (b->view) {
     case GRAM_VIEW_TRANSPOSE:
-        return gram_format(e->ctx, "job->%s = gram%s_turned(job->%s);", b->name, ids, base);
+        return gram_format(e->ctx, "job->%s = %s_turned(job->%s);", b->name, prefix, base);
     case GRAM_VIEW_ROWS:
-        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, 0, %s, 0);", b->name, ids, base, from);
+        return gram_format(e->ctx, "job->%s = %s_part(job->%s, 0, %s, 0);", b->name, prefix, base, from);
     case GRAM_VIEW_COLS:
-        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, 0, 0, %s);", b->name, ids, base, from);
+        return gram_format(e->ctx, "job->%s = %s_part(job->%s, 0, 0, %s);", b->name, prefix, base, from);
     case GRAM_VIEW_SHAPE:
         return place_dense(e, b, gram_format(e->ctx, "job->%s.data", base));
     case GRAM_VIEW_HEAD:
-        return gram_format(e->ctx, "job->%s = gram%s_part(job->%s, %d, 0, 0);", b->name, ids, base, b->index);
+        return gram_format(e->ctx, "job->%s = %s_part(job->%s, %d, 0, 0);", b->name, prefix, base, b->index);
     default:
-        return gram_format(e->ctx, "job->%s = gram%s_split(job->%s, %s);", b->name, ids, base, dim(e, b->rows));
+        return gram_format(e->ctx, "job->%s = %s_split(job->%s, %s);", b->name, prefix, base, dim(e, b->rows));
     }
 }
 
@@ -322,8 +332,8 @@ static const char *place_input(emitter *e, const gram_buffer *b)
         return given;
     return gram_format(e->ctx,
                        "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = "
-                       "gram_carve_zeros(workspace, &used, %s);\n}",
-                       given, b->name, b->name, buffer_size(e, b));
+                       "%sgram_carve_zeros(workspace, &used, %s);\n}",
+                       given, b->name, b->name, b->half ? "(uint16_t *)(void *)" : "", buffer_size(e, b));
 }
 
 /* In the workspace; or in an output's array until that is written, where the caller gave one. */
@@ -392,8 +402,7 @@ void gram_emit_tensors(emitter *e)
     gram_template_begin(e->L, "tensors");
     for (int k = 0; k < plan->nbuffers; k++)
         if (is_used(plan, k))
-            add_tensor(e, plan->buffers[k].name, plan->buffers[k].type == GRAM_INT ? "gram_ids" : "gram_tensor",
-                       place_buffer(e, k));
+            add_tensor(e, plan->buffers[k].name, type_of(&plan->buffers[k]), place_buffer(e, k));
     for (int k = 0; k < plan->npacks; k++)
         if (gram_emit_pack_when(e, k))
             add_tensor(e, gram_emit_pack_name(e, &plan->packs[k]), "gram_tensor", place_pack(e, k));

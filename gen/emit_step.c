@@ -60,6 +60,7 @@ static void set_left(emitter *e, const gram_step *step, const gram_sum *sum)
     set(e, "from", gram_print_at(e->ctx, e->plan, step, b, sum->pack < 0 ? "" : "_padded"));
     set(e, "unpacked", b->name);
     set(e, "source", gram_print_at(e->ctx, e->plan, step, b, ""));
+    set(e, "half", gram_half(e->plan, sum->left));
     gram_template_set_flag(e->L, "packed", sum->pack >= 0);
 }
 
@@ -88,6 +89,7 @@ static void add_sides(emitter *e, const gram_step *step, const gram_lines *lines
         set(e, "out", out->name);
         set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
         gram_template_set_flag(e->L, "product", side->left >= 0);
+        set(e, "store", gram_format(e->ctx, "gram_store%s", gram_half(e->plan, side->buffer)));
         gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, side->buffer));
         if (side->left >= 0)
             set_left(e, step, side);
@@ -119,7 +121,10 @@ static void add_leaves(emitter *e, const gram_step *step)
         gram_template_set_number(e->L, "index", k);
         set(e, "left", left->name);
         gram_template_set_flag(e->L, "same", leaf->same && !gram_is_linear(step));
-        gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
+        gram_template_set_flag(e->L, "product",
+                               leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER && !left->half);
+        set(e, "half", gram_half(e->plan, leaf->left));
+        set(e, "right_half", gram_half(e->plan, leaf->right));
         set(e, "source", gram_print_at(e->ctx, e->plan, step, left, ""));
         set(e, "panels", gram_print_at(e->ctx, e->plan, step, left, leaf->bits ? "_planes" : "_panels"));
         gram_template_set_flag(e->L, "packed", leaf->pack >= 0);
@@ -232,12 +237,13 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     bool integers = out->type == GRAM_INT;
     set(e, "to",
         gram_format(e->ctx, "%s%s", integers ? "(int32_t *)" : "", gram_print_at(e->ctx, e->plan, step, out, "")));
-    set(e, "store", integers ? "gram_storei" : "gram_store");
+    set(e, "store",
+        integers ? "gram_storei" : gram_format(e->ctx, "gram_store%s", gram_half(e->plan, step->stores[0].buffer)));
     set(e, "stored", gram_format(e->ctx, "%s%s", integers ? "(gram_int *)" : "", lines.root));
     set(e, "rows", dim(e, out->rows));
     set(e, "cols", dim(e, out->cols));
     gram_template_set_flag(e->L, "softmax", step->softmax);
-    gram_template_set_flag(e->L, "direct", gram_is_direct(step));
+    gram_template_set_flag(e->L, "direct", gram_is_direct(e->plan, step));
     gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
     set(e, "columns", dim(e, step->outer));
     set(e, "dropped", step->softmax || maximum ? "-INFINITY" : "0");
@@ -268,8 +274,9 @@ static const char *add_items(emitter *e, const gram_step *step)
     set(e, "cols", dim(e, in->cols));
     set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
     set(e, "from", gram_print_at(e->ctx, e->plan, &like, in, ""));
+    set(e, "half", gram_half(e->plan, step->stores[0].buffer));
     gram_template_set_flag(e->L, "guard", gram_is_optional(e->plan, step->stores[0].buffer));
-    return "0";
+    return out->half ? gram_format(e->ctx, "GRAM_PADDED(%s)", dim(e, in->rows)) : "0";
 }
 
 /* A step over whole matrices: one call of the runtime for each head and item. */

@@ -75,6 +75,7 @@ static int add_stores(emitter *e, const gram_step *step)
         bool outer = !gram_dim_is(step->outer, 1);
         const char *to = gram_print_at(e->ctx, e->plan, step, b, "");
         set(e, "to", outer ? gram_format(e->ctx, "%s + column * job->%s.col", to, b->name) : to);
+        set(e, "store", gram_format(e->ctx, "gram_store%s", gram_half(e->plan, store->buffer)));
         set(e, "query_step", outer ? "row" : "col");
         set(e, "lane_step", outer ? "col" : "row");
         set(e, "lanes", dim(e, store->lanes));

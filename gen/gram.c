@@ -35,7 +35,7 @@ static struct gram_plan *make_plan(gram_ctx *ctx, gram_build *build)
     lap(&clock);
     const gram_spec *simple = gram_simplify(ctx, build->spec);
     build->times.simplify = lap(&clock);
-    struct gram_plan *plan = gram_plan_make(ctx, simple, build->request.real_bits);
+    struct gram_plan *plan = gram_plan_make(ctx, simple, build->request.real);
     build->times.plan = lap(&clock);
     return plan;
 }

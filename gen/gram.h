@@ -73,7 +73,8 @@ typedef struct gram_load_options {
     const char *cc;    /* for "cc": the compiler's command; NULL: $CC, or cc */
     const char *flags; /* for "cc": in place of "-O3 -march=native" */
     int threads;       /* 0: one for each CPU this process may use */
-    int real_bits;     /* 32 (the default) or 64 */
+    const char
+        *dtype; /* of arrays of floats: "f32" (the default), "f64", "bf16" or "f16", the last two computed in f32 */
     int noptions;
     const gram_option *options;
     int nderivatives; /* the derivative's kernel: the first of the spec, each other of the one before */
@@ -120,7 +121,7 @@ const char *gram_name(const gram_kernel *kernel);
 int gram_inputs(const gram_kernel *kernel, const gram_port **ports);  /* returns how many; declaration order */
 int gram_outputs(const gram_kernel *kernel, const gram_port **ports); /* sorted by name */
 int gram_sizes(const gram_kernel *kernel, const char *const **names); /* runtime sizes, in order of first use */
-int gram_real_bits(const gram_kernel *kernel);
+int gram_real_bits(const gram_kernel *kernel); /* of the floats that it computes with: 32 or 64 */
 
 /* What the compiler made, as text; it lives as long as the kernel. */
 typedef enum gram_text_kind {

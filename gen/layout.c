@@ -98,9 +98,8 @@ bool gram_input_is_integer(const gram_input *input)
     return input->kind == GRAM_IDS || input->kind == GRAM_PAIR_IDS || input->kind == GRAM_COUNT;
 }
 
-gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
+gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, const char *real)
 {
-    const char *real = real_bits == 64 ? "double *" : "float *";
     int most = 2 * (spec->ninputs + spec->noutputs) + spec->nsizes + 1;
     gram_layout layout = {.slots = gram_alloc(ctx, (size_t)most * sizeof(gram_slot))};
     for (int i = 0; i < spec->ninputs; i++) {

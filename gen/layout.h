@@ -57,7 +57,7 @@ typedef struct gram_layout {
     gram_slot *slots; /* in the struct's order */
 } gram_layout;
 
-/* The struct's members in order: inputs, outputs, batch, sizes, strides. real_bits is 32 or 64. */
-gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, int real_bits);
+/* The struct's members in order: inputs, outputs, batch, sizes, strides; an array of floats is a `real`: "float *". */
+gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, const char *real);
 
 #endif

@@ -80,10 +80,9 @@ static int take_threads(gram_cli *cli, const char *value)
 
 static int take_dtype(gram_cli *cli, const char *value)
 {
-    int bits = strcmp(value, "f32") == 0 ? 32 : strcmp(value, "f64") == 0 ? 64 : 0;
-    if (!bits)
-        return gram_usage(cli, "--dtype is f32 or f64, not '%s'", value);
-    cli->load.real_bits = bits;
+    if (!gram_real_type_named(value))
+        return gram_usage(cli, "--dtype is %s, not '%s'", gram_real_type_names, value);
+    cli->load.dtype = value;
     return 0;
 }
 
@@ -166,7 +165,7 @@ static const option options[] = {
     {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL, 0},
     {"--cc", "COMMAND", "the C compiler of --jit cc, with its flags", take_cc, NULL, 0},
     {"--threads", "N", "threads to use (default: one for each CPU)", take_threads, NULL, 0},
-    {"--dtype", "f32|f64", "the type to compute in", take_dtype, NULL, 0},
+    {"--dtype", "f32|f64|bf16|f16", "the type of arrays; of 16 bits, computed in f32", take_dtype, NULL, 0},
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", NULL, NULL,
      offsetof(gram_cli, random)},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL, 0},
@@ -309,8 +308,8 @@ static char *command_line(const gram_cli *cli)
     fprintf(out, "gram emit %s", slash ? slash + 1 : cli->spec ? cli->spec : "");
     for (int i = 0; i < cli->noptions; i++)
         fprintf(out, " --set %s=%.17g", cli->options[i].name, cli->options[i].value);
-    if (cli->load.real_bits == 64)
-        fputs(" --dtype f64", out);
+    if (cli->load.dtype && strcmp(cli->load.dtype, "f32") != 0)
+        fprintf(out, " --dtype %s", cli->load.dtype);
     if (cli->load.nderivatives > 0)
         fputs(cli->derivative.forward ? " --jvp" : " --grad", out);
     fclose(out);

@@ -15,7 +15,7 @@ typedef struct gram_request {
     const char *text; /* its source */
     int nsettings;
     const gram_setting *settings; /* --set NAME=VALUE */
-    int real_bits;                /* 32 or 64 */
+    const struct gram_real_type *real;
     /* The sandbox: Lua instructions, bytes, seconds of wall clock; 0: the defaults (50 million, 256 MiB, 1 s). */
     int64_t max_steps, max_bytes;
     double max_seconds;
@@ -33,7 +33,7 @@ gram_spec *gram_simplify(gram_ctx *ctx, const gram_spec *spec);
 
 /* plan.c: which loops compute it. */
 struct gram_plan;
-struct gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits);
+struct gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, const struct gram_real_type *real);
 void gram_plan_print(gram_ctx *ctx, const struct gram_plan *plan, gram_text *out);
 
 /* emit.c: C. TCC's text calls the runtime's tile primitives; C and its HEADER are self-contained, ONE_FILE is both. */

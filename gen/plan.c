@@ -43,20 +43,6 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
     }
 }
 
-/* node's value without gaps: a copy, made once, where it lies otherwise. */
-static int dense_buffer(gram_planner *p, gram_node *node)
-{
-    int buffer = gram_plan_buffer(p, node);
-    if (gram_buffer_dense(p->plan, buffer))
-        return buffer;
-    for (int k = 0; k < p->plan->nbuffers; k++)
-        if (p->plan->buffers[k].node == node && gram_buffer_dense(p->plan, k))
-            return k;
-    int copy = gram_plan_new_buffer(p, gram_buffer_like(node));
-    gram_plan_map(p, node, copy);
-    return copy;
-}
-
 /* A way to look at an array that is there: nothing is computed. */
 static int view_of(gram_planner *p, gram_node *node)
 {
@@ -70,7 +56,7 @@ static int view_of(gram_planner *p, gram_node *node)
     case GRAM_OP_HEAD_AT:
         return gram_plan_head_view(p, gram_plan_buffer(p, a), node->index);
     case GRAM_OP_RESHAPE:
-        return gram_plan_shape_view(p, dense_buffer(p, a), node);
+        return gram_plan_shape_view(p, gram_plan_copy(p, a, gram_buffer_dense), node);
     default:
         return gram_plan_split_view(p, gram_plan_buffer(p, a), node->heads, node->rows);
     }
@@ -246,6 +232,7 @@ static void add_inputs(gram_planner *p)
                                               .each = gram_dim_number(1),
                                               .heads = in->heads,
                                               .batched = in->batched,
+                                              .half = !integer && *p->plan->real->half,
                                               .weights = is_weights(in),
                                               .flat = in->kind == GRAM_TOKENS_FLAT});
     }
@@ -287,8 +274,9 @@ static void add_outputs(gram_planner *p)
         b.weights = like ? is_weights(like)
                          : gram_is_weights(spec->outputs[k].traced) && !gram_dim_is(node->rows, 1) &&
                                !gram_dim_is(node->cols, 1);
+        b.half = *p->plan->real->half;
         int buffer = gram_plan_new_buffer(p, b);
-        if (!is_view(node) && !p->buffer[node->id] && b.heads == node->heads && b.batched == node->batched)
+        if (!b.half && !is_view(node) && !p->buffer[node->id] && b.heads == node->heads && b.batched == node->batched)
             p->buffer[node->id] = buffer + 1;
     }
 }
@@ -305,7 +293,7 @@ static void compute_outputs(gram_planner *p, int first)
     }
 }
 
-gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
+gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, const gram_real_type *real)
 {
     gram_planner p = {.ctx = ctx, .plan = gram_alloc(ctx, sizeof *p.plan)};
     gram_spec *own = gram_alloc(ctx, sizeof *own);
@@ -316,7 +304,8 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     for (int k = 0; k < spec->ngiven; k++)
         own->given[k] = spec->given[k];
     p.plan->spec = own;
-    p.plan->real_bits = real_bits;
+    p.plan->real = real;
+    p.plan->real_bits = real->bits;
     list_live(&p);
     orient(&p, own);
     list_live(&p);
@@ -326,8 +315,9 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, int real_bits)
     add_outputs(&p);
     add_given(&p);
     compute_outputs(&p, first);
+    gram_plan_store_at_once(p.plan, first);
     gram_plan_names(&p);
     gram_schedule(ctx, p.plan);
-    p.plan->wide |= real_bits == 32 && gram_is_wide(ctx, own);
+    p.plan->wide |= real->bits == 32 && gram_is_wide(ctx, own);
     return p.plan;
 }

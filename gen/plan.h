@@ -15,6 +15,7 @@
 #define GRAM_PLAN_H
 
 #include "ir.h"
+#include "real.h"
 
 /* An array that the kernel reads or writes, always seen as rows x cols per head and item. */
 typedef enum gram_storage { GRAM_AT_INPUT, GRAM_AT_OUTPUT, GRAM_AT_WORK, GRAM_AT_VIEW } gram_storage;
@@ -38,6 +39,7 @@ typedef struct gram_buffer {
     gram_dim each; /* 1, or how many items it has for each of the batch: [batch * each, heads, cols, rows] */
     int heads;
     bool batched;
+    bool half;        /* of 16-bit floats, the caller's; see real.h */
     bool flat;        /* heads inside a token: [batch, cols, heads, rows] */
     bool weights;     /* [heads, rows, cols] as written in the maths */
     bool read_beyond; /* WORK: as much as a vector behind its end is read, and not used */
@@ -201,7 +203,8 @@ typedef struct gram_life {
 
 typedef struct gram_plan {
     const gram_spec *spec;
-    int real_bits;
+    const gram_real_type *real; /* of the caller's arrays */
+    int real_bits;              /* of all others */
     int nbuffers, npacks, nsteps, norder, nlives, nrooms;
     gram_buffer *buffers;
     gram_pack *packs;
@@ -217,6 +220,9 @@ bool gram_is_wide(gram_ctx *ctx, const gram_spec *spec);
 
 /* Does one number per key or query change along the lanes of the buffer with step 1? */
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
+
+/* How the primitives that read or write this buffer end: "_f16" or "_bf16" for 16-bit floats, else "". */
+const char *gram_half(const gram_plan *plan, int buffer);
 
 /* Puts packs and steps in order, and the arrays of the workspace into rooms (schedule.c). */
 void gram_schedule(gram_ctx *ctx, gram_plan *plan);
@@ -237,7 +243,7 @@ bool gram_has_states(const gram_step *step);
 /* How often the step multiplies and adds for each of its pairs: its products' inner sizes, n of them, into dims. */
 int gram_pair_products(const gram_step *step, gram_dim *dims);
 /* A map of nothing but a product, which may go to its array without a tile between. */
-bool gram_is_direct(const gram_step *step);
+bool gram_is_direct(const gram_plan *plan, const gram_step *step);
 /* Does the step read a pack, at least where its queries are many? */
 bool gram_reads_pack(const gram_step *step, int pack);
 

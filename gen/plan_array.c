@@ -112,7 +112,7 @@ bool gram_plan_reads_vectors(gram_planner *p, int buffer, gram_dim rows)
     bool whole = gram_dim_known(rows) && rows.number % pad == 0;
     while (base->storage == GRAM_AT_VIEW)
         base = &p->plan->buffers[base->base];
-    if (!gram_buffer_contiguous(p->plan, buffer) || (!whole && !is_own(p->plan, base)))
+    if (base->half || !gram_buffer_contiguous(p->plan, buffer) || (!whole && !is_own(p->plan, base)))
         return false;
     base->read_beyond |= !whole;
     return true;

@@ -45,9 +45,10 @@ bool gram_is_linear(const gram_step *step)
     return step->linear != NULL;
 }
 
-bool gram_is_direct(const gram_step *step)
+bool gram_is_direct(const gram_plan *plan, const gram_step *step)
 {
-    return !strcmp(step->template, "map") && step->mask < 0 && step->program.instr[step->root].kind == GRAM_I_LEAF;
+    return !strcmp(step->template, "map") && step->mask < 0 && step->program.instr[step->root].kind == GRAM_I_LEAF &&
+           !plan->buffers[step->stores[0].buffer].half;
 }
 
 bool gram_has_parts(const gram_step *step)

@@ -27,7 +27,7 @@ static void add_operands(gram_planner *p, gram_step *step, gram_node *node)
         gram_fail(p->ctx, node->loc, "scan: more than %d states, matrices and what f reads besides", GRAM_MOST);
     for (int k = 0; k < node->nargs; k++)
         step->sums[step->nsums++] =
-            (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1, .root = -1};
+            (gram_sum){.node = node, .left = gram_plan_reals(p, node->args[k]), .pack = -1, .root = -1};
 }
 
 void gram_plan_scan(gram_planner *p, gram_node *node, int buffer)
@@ -46,7 +46,7 @@ void gram_plan_scan(gram_planner *p, gram_node *node, int buffer)
         if (p->live[k] != node && is_of_scan(p->live[k], node) && !p->computed[p->live[k]->id])
             add_result(p, step, p->live[k], gram_plan_reserve(p, p->live[k]), wanted);
     const gram_spec *f = gram_scan_spec(p->ctx, p->plan->spec, scan, p->plan->spec->name, wanted);
-    step->walk->plan = gram_plan_make(p->ctx, gram_simplify(p->ctx, f), p->plan->real_bits);
+    step->walk->plan = gram_plan_make(p->ctx, gram_simplify(p->ctx, f), gram_real_type_within(p->plan->real));
     p->plan->wide |= step->walk->plan->wide;
     p->plan->dense |= step->walk->plan->dense;
     gram_plan_add_step(p, step);

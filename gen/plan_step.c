@@ -123,7 +123,7 @@ void gram_plan_whole(gram_planner *p, gram_node *node, int buffer)
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
     step->each = p->plan->buffers[buffer].each;
-    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, a), .pack = -1};
+    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_reals(p, a), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     p->plan->dense |= gram_is_pair(a) && p->plan->buffers[step->sums[0].left].storage == GRAM_AT_WORK;
     gram_plan_add_step(p, step);
@@ -137,7 +137,7 @@ void gram_plan_fft(gram_planner *p, gram_node *node, int buffer)
     step->batched = p->plan->buffers[buffer].batched;
     step->each = p->plan->buffers[buffer].each;
     for (int k = 0; k < 2; k++)
-        step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1};
+        step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_reals(p, node->args[k]), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     gram_plan_add_step(p, step);
 }
@@ -170,7 +170,7 @@ void gram_plan_sum_items(gram_planner *p, gram_node *node, int buffer)
     gram_step *step = gram_plan_new_step(p, "items", node);
     step->what = node;
     step->batched = false;
-    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_buffer(p, node), .pack = -1};
+    step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_reals(p, node), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     gram_plan_add_step(p, step);
 }

@@ -2,6 +2,7 @@
  *
  *   plan.c         from the outputs down: which nodes need an array, which step computes it
  *   plan_array.c   arrays: buffers, views, packs, and what each holds
+ *   plan_half.c    inputs and outputs of 16-bit floats
  *   plan_name.c    what arrays and steps are called
  *   plan_step.c    steps of one kind each, but for streams
  *   plan_stream.c  sums over the tiles of a formula over pairs
@@ -59,6 +60,8 @@ bool gram_buffer_dense(const gram_plan *plan, int buffer);
 /* Can columns of so many rows be read as whole vectors where they lie? What a vector reads beyond its column goes into
  * sums that are not stored: the next columns, and after the last of the workspace's arrays some room. */
 bool gram_plan_reads_vectors(gram_planner *p, int buffer, gram_dim rows);
+/* Node's value where it serves: its own array, or a copy, made once. */
+int gram_plan_copy(gram_planner *p, gram_node *node, bool (*serves)(const gram_plan *plan, int buffer));
 /* The pack of a buffer, shared by all steps. */
 int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim inner);
 /* Makes the planner's tables have an entry for a node of this id. */
@@ -67,6 +70,13 @@ void gram_plan_know(gram_planner *p, int id);
 int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer);
 /* Where node's value will stand: an output's array reserved for it, or a new one. */
 int gram_plan_reserve(gram_planner *p, const gram_node *node);
+
+/* --- plan_half.c --------------------------------------------------------------------------------------------------- */
+
+/* Node's value as reals: a copy where a caller holds it in 16 bits. */
+int gram_plan_reals(gram_planner *p, gram_node *node);
+/* Outputs of 16 bits, from buffer `first` on, are stored by the steps that compute them where nothing else reads those. */
+void gram_plan_store_at_once(gram_plan *plan, int first);
 
 /* --- plan_name.c --------------------------------------------------------------------------------------------------- */
 

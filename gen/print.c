@@ -57,8 +57,9 @@ const char *gram_print_part(gram_ctx *ctx, const gram_spec *spec, const gram_ste
 const char *gram_print_at(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, const gram_buffer *buffer,
                           const char *suffix)
 {
-    return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at",
-                       buffer->name, suffix, gram_print_item(ctx, plan->spec, step, buffer->each, buffer->batched),
+    const char *at = buffer->type == GRAM_INT ? "gram_ids_at" : "gram_at";
+    return gram_format(ctx, "%s(&job->%s%s, %s, %s)", buffer->half && !*suffix ? "gram_halves_at" : at, buffer->name,
+                       suffix, gram_print_item(ctx, plan->spec, step, buffer->each, buffer->batched),
                        gram_print_head(ctx, step, buffer->heads));
 }
 
@@ -208,9 +209,12 @@ static void put_load(gram_printer *p, gram_text *out, int k)
     const gram_instr *instr = &p->program->instr[k];
     const gram_buffer *b = &p->plan->buffers[instr->buffer];
     const char *at = gram_print_at(p->ctx, p->plan, p->step, b, ""),
-               *call = b->type == GRAM_INT ? "gram_loadi" : "gram_load";
+               *load = gram_format(p->ctx, "gram_load%s", gram_half(p->plan, instr->buffer)),
+               *call = b->type == GRAM_INT ? "gram_loadi" : load;
     const char *to = gram_print_tile(p, k);
-    if (instr->rate == GRAM_RATE_LANE)
+    if (instr->rate == GRAM_RATE_ONE)
+        gram_put(out, "%s(%s, %s, 0, 0, 1, 1);\n", call, to, at);
+    else if (instr->rate == GRAM_RATE_LANE)
         gram_put(out, "%s(%s, %s + lane * job->%s.row, 0, job->%s.row, 1, lanes);\n", call, to, at, b->name, b->name);
     else if (instr->rate == GRAM_RATE_QUERY)
         gram_put(out, "%s(%s, %s + query * job->%s.col, 0, job->%s.col, 1, queries);\n", call, to, at, b->name,
@@ -246,12 +250,12 @@ static void put_leaf(gram_printer *p, gram_text *out, int k)
         {GRAM_OP_MATMUL, "gram_tile_mul"}, {GRAM_OP_SQDIST, "gram_tile_sqdist"}, {GRAM_OP_DIST1, "gram_tile_dist1"}};
     const int index = p->program->instr[k].index;
     const gram_leaf *leaf = &p->step->leaves[index];
-    const bool direct = gram_is_direct(p->step) && k == p->root && p->program == &p->step->program;
+    const bool direct = gram_is_direct(p->plan, p->step) && k == p->root && p->program == &p->step->program;
     const char *tile = p->group ? gram_format(p->ctx, "all%d", p->tile[k]) : gram_print_array(p, k);
     const char *to = direct ? "tile, apart" : gram_format(p->ctx, "%s, GRAM_TILE", tile);
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
-    bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
+    bool turned = !p->few || leaf->op != GRAM_OP_MATMUL || p->plan->buffers[leaf->left].half;
     if (leaf->bits) {
         gram_put(out, "gram_tile_bits(%s, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n", to, index, index,
                  inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
@@ -287,7 +291,7 @@ static bool steps_by_one(const gram_printer *p, int k)
 /* Entries of a vector one after the other. */
 static bool is_run(const gram_printer *p, const gram_instr *instr, const gram_buffer *b)
 {
-    return b->type == GRAM_REAL && instr->rate == GRAM_RATE_PAIR && gram_dim_is(b->cols, 1) &&
+    return b->type == GRAM_REAL && !b->half && instr->rate == GRAM_RATE_PAIR && gram_dim_is(b->cols, 1) &&
            steps_by_one(p, instr->args[0]);
 }
 
@@ -305,7 +309,8 @@ static void put_gather(gram_printer *p, gram_text *out, int k)
                  (int)strcspn(rows, ","), rows);
         return;
     }
-    gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : "gram_gather", gram_print_tile(p, k),
+    const char *gather = gram_format(p->ctx, "gram_gather%s", gram_half(p->plan, instr->buffer));
+    gram_put(out, "%s(%s, %s, %s", b->type == GRAM_INT ? "gram_gatheri" : gather, gram_print_tile(p, k),
              extent(instr->rate), gram_print_at(p->ctx, p->plan, p->step, b, ""));
     for (int a = 0; a < 2; a++)
         gram_put(out, ", job->%s.%s, %s, %s, %s", b->name, step[a], dim[a], gram_print_tile(p, instr->args[a]),
@@ -335,11 +340,17 @@ static void put_map_call(gram_printer *p, gram_text *out, int k)
     gram_put(out, ");\n");
 }
 
+/* Is a number, of rate ONE, read by a primitive? */
+static bool is_lookup(const gram_printer *p, const gram_instr *instr)
+{
+    return instr->kind == GRAM_I_GATHER || (instr->kind == GRAM_I_LOAD && p->plan->buffers[instr->buffer].half);
+}
+
 /* One instruction as a call that fills its array. */
 static void put_call(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
-    if (instr->rate == GRAM_RATE_ONE && instr->kind != GRAM_I_OP && instr->kind != GRAM_I_GATHER) {
+    if (instr->rate == GRAM_RATE_ONE && instr->kind != GRAM_I_OP && !is_lookup(p, instr)) {
         gram_put(out, "const %s %s[GRAM_PAD] = {%s};\n", gram_print_types[instr->type].scalar, gram_print_array(p, k),
                  one_number(p, instr));
         return;
@@ -392,7 +403,10 @@ static void put_one_lookup(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
     gram_put(out, "%s c%d_at[GRAM_PAD];\n", gram_print_types[instr->type].scalar, k);
-    put_gather(p, out, k);
+    if (instr->kind == GRAM_I_LOAD)
+        put_load(p, out, k);
+    else
+        put_gather(p, out, k);
     gram_put(out, "const %s c%d = %s(c%d_at[0]);\n", gram_print_types[instr->type].vector, k,
              gram_print_types[instr->type].splat, k);
 }
@@ -401,7 +415,7 @@ static void put_one_lookup(gram_printer *p, gram_text *out, int k)
 static void put_one(gram_printer *p, gram_text *out, int k)
 {
     const gram_instr *instr = &p->program->instr[k];
-    if (instr->kind == GRAM_I_GATHER) {
+    if (is_lookup(p, instr)) {
         put_one_lookup(p, out, k);
         return;
     }

@@ -237,7 +237,7 @@ static void run_all(gram_ctx *ctx, void *data)
 {
     run *r = data;
     bool reference = r->kernel->build.jit == GRAM_JIT_REFERENCE;
-    gram_dtype real = r->kernel->build.request.real_bits == 64 ? GRAM_F8 : GRAM_F4;
+    gram_dtype real = r->kernel->build.request.real->dtype;
     r->binding.real = reference ? GRAM_F8 : real;
     r->binding.integer = reference ? GRAM_F8 : GRAM_I4;
     r->binding.made = real;

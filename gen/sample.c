@@ -41,13 +41,8 @@ static void fill_integers(gram_random *random, int32_t *values, int64_t count, i
 
 static void fill_reals(gram_random *random, const gram_array *array, int64_t count, double scale)
 {
-    for (int64_t i = 0; i < count; i++) {
-        double value = scale * gram_random_normal(random);
-        if (array->dtype == GRAM_F8)
-            ((double *)array->data)[i] = value;
-        else
-            ((float *)array->data)[i] = (float)value;
-    }
+    for (int64_t i = 0; i < count; i++)
+        gram_array_set(array, i, scale * gram_random_normal(random));
 }
 
 static void fill(const gram_kernel *kernel, const gram_input *input, const int64_t *sizes, gram_random *random,
@@ -67,7 +62,7 @@ int gram_sample(const gram_kernel *kernel, const gram_input *input, int64_t batc
                 gram_array *array, char *message, size_t size)
 {
     gram_axes axes = gram_input_axes(input);
-    gram_dtype real = gram_real_bits(kernel) == 64 ? GRAM_F8 : GRAM_F4;
+    gram_dtype real = kernel->build.request.real->dtype;
     gram_random random = {seed * 1000003 + (uint64_t)input->index};
     int64_t shape[4];
     int n = 0;

@@ -325,7 +325,7 @@ static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
 static bool fits_output(const gram_plan *plan, const gram_life *life, const gram_life *output)
 {
     const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
-    return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && gram_dim_equal(a->rows, b->rows) &&
+    return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && !b->half && gram_dim_equal(a->rows, b->rows) &&
            gram_dim_equal(a->cols, b->cols) && a->heads == b->heads && a->batched == b->batched &&
            gram_dim_equal(a->each, b->each) && !b->weights && !a->read_beyond && life->few_last <= life->last;
 }

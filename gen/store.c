@@ -125,12 +125,18 @@ static int make_key(char key[GRAM_SHA256_HEX], const char *file, const char *tex
 {
     char numbers[256];
     gram_sha256 hash;
-    snprintf(numbers, sizeof numbers, "%d %d %d %d %d %lld %lld %a", o->threads, o->real_bits, o->noptions,
-             o->nderivatives, o->with_gradient, (long long)o->max_steps, (long long)o->max_bytes, o->max_seconds);
+    snprintf(numbers, sizeof numbers, "%d %d %d %d %lld %lld %a", o->threads, o->noptions, o->nderivatives,
+             o->with_gradient, (long long)o->max_steps, (long long)o->max_bytes, o->max_seconds);
     gram_sha256_begin(&hash);
-    const char *const strings[] = {
-        file,       text,   o->jit ? o->jit : "tcc", o->cc ? o->cc : getenv("CC"), o->flags ? "flags" : "", o->flags,
-        o->command, numbers};
+    const char *const strings[] = {file,
+                                   text,
+                                   o->jit ? o->jit : "tcc",
+                                   o->cc ? o->cc : getenv("CC"),
+                                   o->flags ? "flags" : "",
+                                   o->flags,
+                                   o->command,
+                                   o->dtype ? o->dtype : "f32",
+                                   numbers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         gram_sha256_add_string(&hash, strings[i]);
     add_derivatives(&hash, o);

@@ -149,6 +149,18 @@ const char *gram_dtype_name(gram_dtype dtype)
     return DTYPES[dtype].name;
 }
 
+double gram_array_entry(const gram_array *array, int64_t i)
+{
+    double value;
+    DTYPES[array->dtype].load(&value, (const char *)array->data + i * (int64_t)gram_dtype_size(array->dtype), 0, 1);
+    return value;
+}
+
+void gram_array_set(const gram_array *array, int64_t i, double value)
+{
+    DTYPES[array->dtype].store((char *)array->data + i * (int64_t)gram_dtype_size(array->dtype), 0, &value, 1);
+}
+
 gram_array gram_array_dense(gram_dtype dtype, int ndim, const int64_t *shape, void *data)
 {
     gram_array array = {.dtype = dtype, .ndim = ndim, .data = data};

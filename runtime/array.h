@@ -65,6 +65,10 @@ int gram_array_is_dense(const gram_array *array);
    that names its index. Integers beyond 2^53 convert to their own type only. Returns 0 or -1 with a message. */
 int gram_array_assign(const gram_array *to, const gram_array *from, char *message, size_t size);
 
+/* Entry i of a dense array of floats as a double, and set to a double. */
+double gram_array_entry(const gram_array *array, int64_t i);
+void gram_array_set(const gram_array *array, int64_t i, double value);
+
 /* IEEE binary16 and bfloat16, held in 16 bits. To 16 bits: to nearest, ties to even; NaN stays NaN. Back: exact. */
 uint16_t gram_f16_from_double(double value);
 uint16_t gram_bf16_from_double(double value);

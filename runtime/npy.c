@@ -368,10 +368,11 @@ int gram_npy_view(gram_array *array, const void *bytes, size_t count, char *mess
 static size_t print_header(char *to, size_t room, const gram_array *array)
 {
     const size_t start = MAGIC_SIZE + 4;
+    const char kind = array->dtype == GRAM_BF16 ? 'u' : gram_dtype_kind(array->dtype);
     const size_t bytes = gram_dtype_size(array->dtype);
     size_t used = start;
     used += (size_t)snprintf(to + used, room - used, "{'descr': '%c%c%zu', 'fortran_order': False, 'shape': (",
-                             bytes == 1 ? '|' : native_order(), gram_dtype_kind(array->dtype), bytes);
+                             bytes == 1 ? '|' : native_order(), kind, bytes);
     for (int axis = 0; axis < array->ndim; axis++)
         used += (size_t)snprintf(to + used, room - used, "%s%" PRId64 "%s", axis ? ", " : "", array->shape[axis],
                                  array->ndim == 1 ? "," : "");
@@ -387,8 +388,6 @@ static size_t print_header(char *to, size_t room, const gram_array *array)
 int gram_npy_draft(gram_draft *draft, const gram_array *array, const char *path, char *message, size_t size)
 {
     *draft = (gram_draft)GRAM_DRAFT_NONE;
-    if (array->dtype == GRAM_BF16)
-        return gram_message(message, size, "%s: .npy files have no type for bf16", path);
     gram_array dense = *array;
     if (!gram_array_is_dense(array)) {
         if (gram_array_new(&dense, array->dtype, array->ndim, array->shape, message, size))

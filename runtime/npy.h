@@ -16,7 +16,7 @@ int gram_npy_read(gram_array *array, const char *path, char *message, size_t siz
    copied. Free it with gram_array_free. Returns 0 or -1 with a message. */
 int gram_npy_view(gram_array *array, const void *bytes, size_t count, char *message, size_t size);
 
-/* Writes an array of any type but bf16, in C order, version 1.0. The file appears whole or not at all.
+/* Writes an array of any type, bf16 as unsigned integers of its bits, in C order, version 1.0. The file appears whole or not at all.
    Returns 0 or -1 with a message. */
 int gram_npy_write(const gram_array *array, const char *path, char *message, size_t size);
 

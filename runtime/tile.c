@@ -10,6 +10,7 @@
  *   -DGRAM_INT64   float, 64-bit integers     gram_tiles_ISA_f32w
  *   -DGRAM_F64     double, 64-bit integers    gram_tiles_ISA_f64
  * with -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fwrapv. */
+#include "half.h"
 #include "linear.h"
 #include "symbol.h"
 #include "whole.h"
@@ -129,6 +130,18 @@ const gram_symbol TABLE(GRAM_ISA, TYPE)[] = {SYMBOL(gram_panel),
                                              SYMBOL(gram_tile_mul_turned),
                                              SYMBOL(gram_tile_mul_turned_kept),
                                              SYMBOL(gram_tile_sum_turned),
+                                             SYMBOL(gram_load_f16),
+                                             SYMBOL(gram_panel_f16),
+                                             SYMBOL(gram_rows_f16),
+                                             SYMBOL(gram_block_f16),
+                                             SYMBOL(gram_store_f16),
+                                             SYMBOL(gram_gather_f16),
+                                             SYMBOL(gram_load_bf16),
+                                             SYMBOL(gram_panel_bf16),
+                                             SYMBOL(gram_rows_bf16),
+                                             SYMBOL(gram_block_bf16),
+                                             SYMBOL(gram_store_bf16),
+                                             SYMBOL(gram_gather_bf16),
                                              SYMBOL(gram_load),
                                              SYMBOL(gram_loadi),
                                              SYMBOL(gram_store),

@@ -17,7 +17,7 @@ static const char *const jits[] = {"tcc", "reference"};
 static gram_kernel *load(gram_tally *t, const char *jit, int bits, int threads)
 {
     char message[GRAM_MESSAGE_SIZE] = "";
-    gram_load_options options = {.jit = jit, .real_bits = bits, .threads = threads};
+    gram_load_options options = {.jit = jit, .dtype = bits == 64 ? "f64" : "f32", .threads = threads};
     gram_kernel *kernel;
     gram_status status = gram_load_text("k.lua", softmax_spec, &options, &kernel, message, sizeof message);
     CHECK(t, status == GRAM_OK && kernel, "%s: %s", jit, message);

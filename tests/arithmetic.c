@@ -121,7 +121,7 @@ static void check_back_end(gram_tally *tally, const char *jit, int bits)
 {
     char message[GRAM_MESSAGE_SIZE];
     gram_kernel *kernel = NULL;
-    gram_load_options with = {.jit = jit, .real_bits = bits};
+    gram_load_options with = {.jit = jit, .dtype = bits == 64 ? "f64" : "f32"};
     int loaded = gram_load_file("specs/arithmetic.lua", &with, &kernel, message, sizeof message) == GRAM_OK;
     CHECK(tally, loaded, "%s: %s", jit, message);
     if (!loaded)

@@ -95,6 +95,14 @@ for jit in tcc reference; do
         check "an output of $jit" -s $jit-$type.npy
     done
 done
+expect 0 stderr '' $gram run soft.lua --random n=9 --dtype f16 O=half.npy
+expect 0 stdout "'descr': '<f2'" cat half.npy
+expect 0 stderr '' $gram run soft.lua --random n=9 --dtype bf16 O=bits.npy
+expect 0 stdout "'descr': '<u2'" cat bits.npy
+expect 0 stdout '^O  *bf16 \[9, 4\]' $gram run soft.lua X=bits.npy --dtype bf16
+expect 1 stderr 'X (bits.npy) is u2 \[9, 4\]: expected floats' $gram run soft.lua X=bits.npy --dtype f16
+expect 0 stdout 'const uint16_t \*X' $gram show soft.lua --dtype f16 --stage h
+expect 0 stdout ' 1 ulp at\| 0 ulp at' $gram check soft.lua --dtype f16 --grad --jit tcc
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 1 O=one.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 3 O=three.npy
 expect 0 stdout '' cmp one.npy three.npy

@@ -1,6 +1,7 @@
 #!/bin/sh
 # gram check of every spec: TinyCC and the reference once, and the emitted C under each compiler below, without a warning
-# under each. All specs are run under the first; under the others a share of them, or all where GRAM_TEST=all.
+# under each. All specs are run under the first; under the others a share of them, or all where GRAM_TEST=all. So are
+# arrays of 16 bits, under the first compiler too.
 # To add a compiler, add a line.
 cd "$(dirname "$0")/.." || exit 1
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
@@ -24,9 +25,14 @@ jobs() {
     for spec in specs/*.lua; do
         n=$((n + 1)) k=0
         echo "$n-tcc $spec --jit tcc"
+        echo "$n-f16 $spec --jit tcc --dtype f16"
+        echo "$n-bf16 $spec --jit tcc --dtype bf16"
         echo "$compilers" | while read -r compiler; do
             if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 17)) -eq $((k - 1)) ]; then
                 echo "$n-$k $spec --jit cc --cc $compiler"
+            fi
+            if [ "$GRAM_TEST" = all ] || [ $((n % 19)) -eq $k ]; then
+                echo "$n-$k-half $spec --jit cc --dtype $([ $((n % 2)) -eq 0 ] && echo f16 || echo bf16) --cc $compiler"
             fi
             k=$((k + 1))
         done
@@ -35,16 +41,18 @@ jobs() {
 
 # The sanitizers' runtime has to come before everything else.
 cat >"$results/job" <<'EOF2'
-name=$1 spec=$2 jit=$4 && shift 4
+name=$1 spec=$2 jit=$4 dtype= && shift 4
+[ "$1" = --dtype ] && dtype=$2 && shift 2
 [ "$1" = --cc ] && shift
 case "$*" in
 *sanitize*) preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ;;
 *) preload= ;;
 esac
 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$preload \
-    timeout 300 build/gram check "$spec" --jit "$jit" ${1:+--cc} ${1:+"$*"} >"$RESULTS/$name.out" 2>&1
+    timeout 300 build/gram check "$spec" --jit "$jit" ${dtype:+--dtype} $dtype ${1:+--cc} ${1:+"$*"} \
+        >"$RESULTS/$name.out" 2>&1
 status=$?
-[ $status -eq 0 ] || { echo "$spec, $jit $*: exit status $status"; sed 's/^/    /' "$RESULTS/$name.out"; }
+[ $status -eq 0 ] || { echo "$spec, $jit $dtype $*: exit status $status"; sed 's/^/    /' "$RESULTS/$name.out"; }
 echo $status >"$RESULTS/$name.status"
 EOF2
 

@@ -152,7 +152,7 @@ static gram_kernel *load(bench *b, const char *jit, int bits, const char *const 
     gram_kernel *kernel = NULL;
     gram_derivative by[2] = {{0}, {.n = n, .names = names}};
     gram_load_options options = {
-        .jit = jit, .real_bits = bits, .threads = 2, .nderivatives = n > 0 ? 2 : 1, .derivatives = by};
+        .jit = jit, .dtype = bits == 64 ? "f64" : "f32", .threads = 2, .nderivatives = n > 0 ? 2 : 1, .derivatives = by};
     if (gram_load_file(b->spec, &options, &kernel, message, sizeof message) != GRAM_OK)
         CHECK(b->tally, false, "%s: %s", b->spec, message);
     return kernel;
@@ -238,7 +238,7 @@ static double at_zero(gram_tally *tally, const char *formula)
     double zero = 0, one = 1, slope = NAN;
     gram_kernel *kernel;
     gram_derivative by = {0};
-    gram_load_options options = {.jit = "reference", .real_bits = 64, .nderivatives = 1, .derivatives = &by};
+    gram_load_options options = {.jit = "reference", .dtype = "f64", .nderivatives = 1, .derivatives = &by};
     snprintf(text, sizeof text, "local a = vector(\"a\", 1)\nreturn kernel(\"kink\", { O = %s })", formula);
     if (gram_load_text("kink", text, &options, &kernel, message, sizeof message) != GRAM_OK) {
         CHECK(tally, false, "%s: %s", formula, message);

@@ -69,6 +69,16 @@ def arrays():
     near(k(X=x, out={"O": None})["O"], soft(x), "out to be made")
     check(np.abs(gram.load(text=SOFT, dtype="f64")(X=x.astype("f8"))["O"] - soft(x.astype("f8"))).max() < 1e-12, "f64")
     near(gram.load(text=SOFT, jit="reference")(X=x)["O"], soft(x), "reference")
+    rounded = x.astype("f2")
+    out = gram.load(text=SOFT, dtype="f16")(X=rounded)["O"]
+    check(out.dtype == np.float16 and (out == k(X=rounded)["O"].astype("f2")).all(), "f16")
+    bits = (x.view("u4") >> 16).astype("u2")
+    half = gram.load(text=SOFT, dtype="bf16")
+    out, wide = half(X=bits)["O"], k(X=(bits.astype("u4") << 16).view("f4"))["O"]
+    check(out.dtype == np.uint16 and np.abs((out.astype("u4") << 16).view("f4") / wide - 1).max() <= 2 ** -8, "bf16 as bits")
+    room = np.zeros_like(bits)
+    check(half(X=bits, out={"O": room})["O"] is room and (room == out).all(), "bf16 into an array of bits")
+    fails(gram.Error, "expected floats", "bits for floats", lambda: k(X=bits))
     view = k(X=x)["O"][1]
     gc.collect()
     near(view, soft(x)[1], "a view keeps its data")

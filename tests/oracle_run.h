@@ -99,7 +99,7 @@ static gram_kernel *load(const settings *with, const oracle *o, const problem *p
 {
     char file[128], names[MOST_OPTIONS][32];
     gram_option options[MOST_OPTIONS];
-    gram_load_options load = {.jit = with->jit, .real_bits = with->bits, .threads = 1, .options = options};
+    gram_load_options load = {.jit = with->jit, .dtype = with->bits == 64 ? "f64" : "f32", .threads = 1, .options = options};
     load.noptions = read_options(p, o->options, names, options);
     snprintf(file, sizeof file, "specs/%s.lua", o->spec);
     gram_kernel *kernel = NULL;

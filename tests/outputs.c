@@ -72,7 +72,7 @@ int main(void)
     gram_tally t = {0};
     char message[GRAM_MESSAGE_SIZE] = "";
     for (int threads = 1; threads <= 2; threads++) {
-        gram_load_options options = {.jit = "tcc", .real_bits = 32, .threads = threads};
+        gram_load_options options = {.jit = "tcc", .dtype = "f32", .threads = threads};
         gram_kernel *kernel;
         gram_status status = gram_load_text("outputs.lua", spec, &options, &kernel, message, sizeof message);
         CHECK(&t, status == GRAM_OK, "%s", message);

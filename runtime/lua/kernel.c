@@ -105,11 +105,7 @@ static void take_threads(lua_State *lua, loading *l)
 
 static void take_dtype(lua_State *lua, loading *l)
 {
-    const char *name = NULL;
-    take_text(lua, &name);
-    l->options.real_bits = strcmp(name, "f32") == 0 ? 32 : strcmp(name, "f64") == 0 ? 64 : 0;
-    if (!l->options.real_bits)
-        misuse(lua, "dtype is f32 or f64, not '%s'", name);
+    take_text(lua, &l->options.dtype);
 }
 
 static void take_seconds(lua_State *lua, loading *l)

@@ -43,14 +43,6 @@ PyObject *gram_python_raise(gram_module_state *state, gram_status status, const 
 
 /* ---- loading ---- */
 
-static int take_dtype(const char *name, gram_load_options *options)
-{
-    options->real_bits = strcmp(name, "f32") == 0 ? 32 : strcmp(name, "f64") == 0 ? 64 : 0;
-    if (!options->real_bits)
-        PyErr_Format(PyExc_ValueError, "dtype is 'f32' or 'f64', not '%s'", name);
-    return options->real_bits ? 0 : -1;
-}
-
 /* The dict's numbers by name, to be freed with PyMem_Free; the names live as long as the dict. */
 static int take_set(PyObject *set, gram_load_options *options)
 {
@@ -101,16 +93,16 @@ static PyObject *load_function(PyObject *module, PyObject *args, PyObject *keywo
     gram_module_state *state = PyModule_GetState(module);
     gram_load_options options = {.store = state->store};
     PyObject *path = NULL, *set = NULL, *kernel = NULL;
-    const char *text = NULL, *name = "spec", *dtype = "f32";
+    const char *text = NULL, *name = "spec";
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O&$zszzzisOd:load", names, PyUnicode_FSConverter, &path, &text,
-                                     &name, &options.jit, &options.cc, &options.flags, &options.threads, &dtype, &set,
-                                     &options.max_seconds))
+                                     &name, &options.jit, &options.cc, &options.flags, &options.threads, &options.dtype,
+                                     &set, &options.max_seconds))
         return NULL;
     if (!path == !text)
         PyErr_SetString(PyExc_TypeError, "load takes a spec's file, or text=...");
     else if (options.threads < 0 || options.threads > 1024)
         PyErr_SetString(PyExc_ValueError, "threads is a number from 1 to 1024, or 0 for one for each CPU");
-    else if (take_dtype(dtype, &options) == 0 && take_set(set, &options) == 0)
+    else if (take_set(set, &options) == 0)
         kernel = load(state, path ? PyBytes_AsString(path) : NULL, text, name, &options);
     PyMem_Free((void *)options.options);
     Py_XDECREF(path);

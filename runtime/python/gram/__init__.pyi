@@ -63,8 +63,9 @@ def load(spec: Union[str, os.PathLike[str]] = ..., *, text: Optional[str] = None
     """The kernel of a spec: a file, or a text. Loading the same again compiles nothing.
 
     jit: "tcc" (at once), "cc" (optimised, by the system's compiler `cc` with `flags`), "reference" (double precision).
-    threads: 0 is one for each CPU. dtype: "f32" or "f64". set: values of the spec's options. seconds: what the spec's
-    Lua may take; 0 is 1 s.
+    threads: 0 is one for each CPU. dtype: "f32", "f64", "f16" or "bf16", of arrays; those of 16
+    bits are computed in float32, and numpy holds bf16 as uint16. set: values of the spec's options. seconds: what the
+    spec's Lua may take; 0 is 1 s.
     """
 
 def read(path: Union[str, os.PathLike[str]], *, widen: bool = False) -> Union[Array, Dict[str, Array]]:
