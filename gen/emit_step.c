@@ -121,8 +121,7 @@ static void add_leaves(emitter *e, const gram_step *step)
         gram_template_set_number(e->L, "index", k);
         set(e, "left", left->name);
         gram_template_set_flag(e->L, "same", leaf->same && !gram_is_linear(step));
-        gram_template_set_flag(e->L, "product",
-                               leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER && !left->half);
+        gram_template_set_flag(e->L, "product", leaf->op == GRAM_OP_MATMUL && step->few != GRAM_FEW_NEVER);
         set(e, "half", gram_half(e->plan, leaf->left));
         set(e, "right_half", gram_half(e->plan, leaf->right));
         set(e, "source", gram_print_at(e->ctx, e->plan, step, left, ""));

@@ -255,19 +255,20 @@ static void put_leaf(gram_printer *p, gram_text *out, int k)
     const char *to = direct ? "tile, apart" : gram_format(p->ctx, "%s, GRAM_TILE", tile);
     const char *inner = gram_print_dim(p->ctx, p->plan->spec, leaf->inner);
     const char *blocks = p->group ? "blocks" : "block", *rows = p->group ? "rows" : "queries";
-    bool turned = !p->few || leaf->op != GRAM_OP_MATMUL || p->plan->buffers[leaf->left].half;
+    bool turned = !p->few || leaf->op != GRAM_OP_MATMUL;
     if (leaf->bits) {
         gram_put(out, "gram_tile_bits(%s, block%d, panel%d, queries, %s, GRAM_PADDED(lanes), %s);\n", to, index, index,
                  inner, gram_print_scale(p->ctx, p->plan, p->step, leaf, p->tcc));
         return;
     }
+    const gram_buffer *left = &p->plan->buffers[leaf->left];
+    const char *keys = left->half ? gram_format(p->ctx, "panel%d, %s", index, inner)
+                                  : gram_format(p->ctx, "keys%d, job->%s.row", index, left->name);
     const char *apart =
-        leaf->pack < 0 && !p->few ? gram_format(p->ctx, "job->%s.col", p->plan->buffers[leaf->left].name) : "GRAM_TILE";
+        leaf->pack < 0 && !p->few ? gram_format(p->ctx, "job->%s.col", left->name) : "GRAM_TILE";
     if (!turned)
-        gram_put(out,
-                 "if (in_place%d) {\n    gram_tile_dots(%s, %s%d, %s, keys%d, job->%s.row, %s, %s, "
-                 "lanes);\n} else {\n    ",
-                 index, to, blocks, index, inner, index, p->plan->buffers[leaf->left].name, rows, inner);
+        gram_put(out, "if (in_place%d) {\n    gram_tile_dots(%s, %s%d, %s, %s, %s, %s, lanes);\n} else {\n    ", index,
+                 to, blocks, index, inner, keys, rows, inner);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         if (calls[c].op == leaf->op)
             gram_put(out, "%s%s(%s, %s%d, %s, panel%d, %s, %s, %s, GRAM_PADDED(lanes), 0);\n", calls[c].call,
