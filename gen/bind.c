@@ -370,6 +370,44 @@ static void prepare_output(binder *b, const gram_output *output, gram_bound *bou
     bound->strides = view_of(&bound->array, &axes);
 }
 
+/* Is the one array the other? */
+static bool is_same(const gram_array *a, const gram_array *b)
+{
+    bool same = a->data == b->data && a->dtype == b->dtype && a->ndim == b->ndim;
+    for (int k = 0; same && k < a->ndim; k++)
+        same = a->shape[k] == b->shape[k] && (a->shape[k] <= 1 || a->stride[k] == b->stride[k]);
+    return same;
+}
+
+/* What overwrites an input: the kernel has one array for both, the output's, which starts as the input; nothing is copied
+ * where the caller gives the same for both. Without an output the input stays as it is, too. */
+static void share_array(binder *b, const gram_output *output, gram_bound *out, gram_bound *in)
+{
+    char message[GRAM_MESSAGE_SIZE];
+    int64_t shape[4];
+    gram_axes axes = gram_output_axes(output);
+    gram_array from = in->array;
+    if (b->binding->integer != GRAM_I4) { /* the reference computes one output after the other */
+        if (out->argument && from.data == out->array.data)
+            make_copy(b->ctx, in, b->binding->real, &axes, batch_items(&from, &axes));
+        in->strides = view_of(&in->array, &axes);
+        return;
+    }
+    output_shape(b, output, &axes, shape);
+    if (!out->argument && gram_array_new(&out->copy, b->binding->real, axes.n, shape, message, sizeof message) != 0)
+        gram_fail(b->ctx, nowhere, "the output %s: %s", output->name, message);
+    if (!out->argument)
+        out->array = out->copy;
+    for (int k = 0; k < axes.n; k++) {
+        from.stride[k] = from.shape[k] == shape[k] ? from.stride[k] : 0;
+        from.shape[k] = shape[k];
+    }
+    if (!is_same(&from, &out->array) && gram_array_assign(&out->array, &from, message, sizeof message) != 0)
+        gram_fail(b->ctx, nowhere, "the output %s: %s", output->name, message);
+    in->array = out->array;
+    in->strides = out->strides = view_of(&out->array, &axes);
+}
+
 /* An output's gradient that was left out counts as zeros. */
 static void make_zeros(binder *b, const gram_input *input, gram_bound *bound)
 {
@@ -407,6 +445,10 @@ void gram_bind(gram_ctx *ctx, const gram_spec *spec, int narguments, const gram_
         if (binding->outputs[i].argument)
             prepare_output(&b, &spec->outputs[i], &binding->outputs[i]);
     }
+    for (int i = 0; i < spec->noutputs; i++) {
+        if (spec->outputs[i].over)
+            share_array(&b, &spec->outputs[i], &binding->outputs[i], &binding->inputs[spec->outputs[i].over->index]);
+    }
 }
 
 void gram_bind_finish(gram_ctx *ctx, const gram_spec *spec, gram_binding *binding)
@@ -414,7 +456,8 @@ void gram_bind_finish(gram_ctx *ctx, const gram_spec *spec, gram_binding *bindin
     char message[GRAM_MESSAGE_SIZE];
     for (int i = 0; i < spec->noutputs; i++) {
         gram_bound *bound = &binding->outputs[i];
-        if (bound->copy.storage && gram_array_assign(&bound->caller, &bound->array, message, sizeof message) != 0)
+        if (bound->argument && bound->copy.storage &&
+            gram_array_assign(&bound->caller, &bound->array, message, sizeof message) != 0)
             gram_fail(ctx, nowhere, "the output %s: %s", spec->outputs[i].name, message);
     }
 }

@@ -92,8 +92,11 @@ static void add_slots(emitter *e)
         bool strides = slot->kind == GRAM_SLOT_INPUT_STRIDES || slot->kind == GRAM_SLOT_OUTPUT_STRIDES;
         const char *gap = slot->type[strlen(slot->type) - 1] == '*' ? "" : " ", *comment = "";
         if (slot->kind == GRAM_SLOT_INPUT) {
-            gram_axes axes = gram_input_axes(e->spec->inputs[slot->index]);
-            comment = gram_format(e->ctx, " /* %s */", gram_axes_text(e->ctx, &axes));
+            const gram_input *in = e->spec->inputs[slot->index];
+            const gram_output *by = gram_overwritten_by(e->spec, in);
+            gram_axes axes = gram_input_axes(in);
+            comment = gram_format(e->ctx, " /* %s%s%s */", gram_axes_text(e->ctx, &axes), by ? ", becomes " : "",
+                                  by ? by->name : "");
         } else if (slot->kind == GRAM_SLOT_OUTPUT) {
             gram_axes axes = gram_output_axes(&e->spec->outputs[slot->index]);
             comment = gram_format(e->ctx, " /* %s, or NULL */", gram_axes_text(e->ctx, &axes));

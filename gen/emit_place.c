@@ -315,9 +315,10 @@ static void add_rooms(emitter *e)
 static const char *place_output(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
-    gram_axes axes = gram_output_axes(&e->spec->outputs[b->index]);
-    const char *given = place_given(e, b, e->spec->outputs[b->index].name, &axes);
-    if (!gram_is_read(e->plan, buffer))
+    const gram_output *output = &e->spec->outputs[b->index];
+    gram_axes axes = gram_output_axes(output);
+    const char *given = place_given(e, b, output->over ? output->over->name : output->name, &axes);
+    if (!gram_is_read(e->plan, buffer) || output->over)
         return given;
     const char *own = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", buffer_size(e, b));
     return gram_format(e->ctx, "%s\nif (!args->%s) { /* others need it */\n    %s\n}", given,

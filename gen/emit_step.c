@@ -242,6 +242,10 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "rows", dim(e, out->rows));
     set(e, "cols", dim(e, out->cols));
     gram_template_set_flag(e->L, "softmax", step->softmax);
+    gram_template_set_flag(e->L, "in_place", step->in_place);
+    set(e, "range_functions", "");
+    if (step->in_place)
+        gram_emit_range(e, step);
     gram_template_set_flag(e->L, "direct", gram_is_direct(e->plan, step));
     gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
     set(e, "columns", dim(e, step->outer));

@@ -41,8 +41,7 @@ static const char *set_parameters(emitter *e, const char *key, const char *body,
     return arguments.data ? arguments.data : "";
 }
 
-/* The predicate's range, as C; "gram_range_of(0, 1)" where nothing is known of it. */
-static const char *set_range(emitter *e, const gram_step *step)
+const char *gram_emit_range(emitter *e, const gram_step *step)
 {
     static const parameter all[] = {{"job", "const %s_job *job"},
                                     {"batch", "int64_t batch"},
@@ -55,6 +54,7 @@ static const char *set_range(emitter *e, const gram_step *step)
         set(e, "range", range);
     else
         gram_template_set_flag(e->L, "range", 0);
+    gram_template_set_flag(e->L, "seeks", !step->in_place);
     set(e, "range_functions", decided ? render(e, gram_template_range, "range.c.in") : "");
     return range;
 }
@@ -250,7 +250,7 @@ static const char *why(emitter *e, const gram_step *step)
 
 const char *gram_emit_stream(emitter *e, const gram_step *step, const char *arguments, const char *room, int last)
 {
-    const char *range = set_range(e, step), *few = "0";
+    const char *range = gram_emit_range(e, step), *few = "0";
     set(e, "why", why(e, step));
     set(e, "few_functions", "");
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);

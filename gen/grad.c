@@ -49,7 +49,9 @@ static gram_input declaration(const gram_output *output)
                                     : node->rows,
                      .batched = node->batched};
     in.cols = row || column ? gram_dim_number(1) : node->cols;
-    if (output->like)
+    if (output->over)
+        in.kind = output->over->kind;
+    else if (output->like)
         in = *output->like;
     else if (in.kind == GRAM_TOKENS && gram_is_weights(node))
         in.kind = GRAM_MATRIX;

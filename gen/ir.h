@@ -182,6 +182,7 @@ typedef struct gram_output {
     gram_node *node;
     const gram_node *traced; /* after simplifying: the node as traced, whose heads and batch the array has */
     const gram_input *like;  /* a gradient: the input whose array's shape it has */
+    const gram_input *over;  /* in place: the input whose array it overwrites where it differs from it */
     bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 

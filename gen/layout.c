@@ -33,8 +33,8 @@ bool gram_is_weights(const gram_node *node)
 gram_axes gram_output_axes(const gram_output *output)
 {
     const gram_node *node = output->traced ? output->traced : output->node;
-    if (output->like)
-        return gram_input_axes(output->like);
+    if (output->like || output->over)
+        return gram_input_axes(output->like ? output->like : output->over);
     bool column = node->vector && gram_dim_is(node->cols, 1), row = node->vector && gram_dim_is(node->rows, 1);
     const char *letters = column && row ? "bh" : column ? "bhr" : row ? "bhc" : gram_is_weights(node) ? "hrc" : "bhcr";
     return axes_make(letters, node->batched, node->heads, node->rows, node->cols);
@@ -93,6 +93,14 @@ static void add_strides(gram_ctx *ctx, gram_layout *layout, gram_slot_kind kind,
         add_slot(layout, (gram_slot){kind, index, 0, "int64_t", gram_format(ctx, "%s_stride", name)}, 3);
 }
 
+const gram_output *gram_overwritten_by(const gram_spec *spec, const gram_input *input)
+{
+    for (int i = 0; i < spec->noutputs; i++)
+        if (spec->outputs[i].over && spec->outputs[i].over->index == input->index)
+            return &spec->outputs[i];
+    return NULL;
+}
+
 bool gram_input_is_integer(const gram_input *input)
 {
     return input->kind == GRAM_IDS || input->kind == GRAM_PAIR_IDS || input->kind == GRAM_COUNT;
@@ -104,18 +112,21 @@ gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, const char *r
     gram_layout layout = {.slots = gram_alloc(ctx, (size_t)most * sizeof(gram_slot))};
     for (int i = 0; i < spec->ninputs; i++) {
         const gram_input *in = spec->inputs[i];
-        const char *type = gram_format(ctx, "const %s", gram_input_is_integer(in) ? "int32_t *" : real);
+        const char *entry = gram_input_is_integer(in) ? "int32_t *" : real;
+        const char *type = gram_overwritten_by(spec, in) ? entry : gram_format(ctx, "const %s", entry);
         add_slot(&layout, (gram_slot){GRAM_SLOT_INPUT, i, 0, type, in->name}, 1);
     }
     for (int i = 0; i < spec->noutputs; i++)
-        add_slot(&layout, (gram_slot){GRAM_SLOT_OUTPUT, i, 0, real, spec->outputs[i].name}, 1);
+        if (!spec->outputs[i].over)
+            add_slot(&layout, (gram_slot){GRAM_SLOT_OUTPUT, i, 0, real, spec->outputs[i].name}, 1);
     add_slot(&layout, (gram_slot){GRAM_SLOT_BATCH, 0, 0, "int64_t", "batch"}, 1);
     for (int i = 0; i < spec->nsizes; i++)
         add_slot(&layout, (gram_slot){GRAM_SLOT_SIZE, i, 0, "int64_t", spec->sizes[i]}, 1);
     for (int i = 0; i < spec->ninputs; i++)
         add_strides(ctx, &layout, GRAM_SLOT_INPUT_STRIDES, i, gram_input_axes(spec->inputs[i]), spec->inputs[i]->name);
     for (int i = 0; i < spec->noutputs; i++)
-        add_strides(ctx, &layout, GRAM_SLOT_OUTPUT_STRIDES, i, gram_output_axes(&spec->outputs[i]),
-                    spec->outputs[i].name);
+        if (!spec->outputs[i].over)
+            add_strides(ctx, &layout, GRAM_SLOT_OUTPUT_STRIDES, i, gram_output_axes(&spec->outputs[i]),
+                        spec->outputs[i].name);
     return layout;
 }

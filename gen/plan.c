@@ -268,7 +268,7 @@ static void add_outputs(gram_planner *p)
         b.name = spec->outputs[k].name;
         b.storage = GRAM_AT_OUTPUT;
         b.index = k;
-        const gram_input *like = spec->outputs[k].like;
+        const gram_input *over = spec->outputs[k].over, *like = over ? over : spec->outputs[k].like;
         b.batched &= !spec->outputs[k].summed;
         b.flat = like && like->kind == GRAM_TOKENS_FLAT;
         b.weights = like ? is_weights(like)
@@ -276,14 +276,19 @@ static void add_outputs(gram_planner *p)
                                !gram_dim_is(node->cols, 1);
         b.half = *p->plan->real->half;
         int buffer = gram_plan_new_buffer(p, b);
-        if (!b.half && !is_view(node) && !p->buffer[node->id] && b.heads == node->heads && b.batched == node->batched)
+        if ((!b.half || over) && !is_view(node) && !p->buffer[node->id] && b.heads == node->heads &&
+            b.batched == node->batched)
             p->buffer[node->id] = buffer + 1;
     }
 }
 
+/* What overwrites an input is computed before what may read it. */
 static void compute_outputs(gram_planner *p, int first)
 {
     const gram_spec *spec = p->plan->spec;
+    for (int k = 0; k < spec->noutputs; k++)
+        if (spec->outputs[k].over)
+            gram_plan_buffer(p, spec->outputs[k].node);
     for (int k = 0; k < spec->noutputs; k++) {
         int has = gram_plan_buffer(p, spec->outputs[k].node);
         if (spec->outputs[k].summed)
@@ -316,6 +321,7 @@ gram_plan *gram_plan_make(gram_ctx *ctx, const gram_spec *spec, const gram_real_
     add_given(&p);
     compute_outputs(&p, first);
     gram_plan_store_at_once(p.plan, first);
+    gram_plan_check_in_place(&p);
     gram_plan_names(&p);
     gram_schedule(ctx, p.plan);
     p.plan->wide |= real->bits == 32 && gram_is_wide(ctx, own);

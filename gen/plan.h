@@ -173,6 +173,7 @@ typedef struct gram_step {
     gram_few few;          /* stream: few queries are a loop of their own */
     gram_linear *linear;   /* linear; else NULL */
     gram_walk *walk;       /* scan, whose operands are left factors of sums; else NULL */
+    bool in_place;         /* map: what is stored overwrites an input, where the mask holds */
     bool softmax;          /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nsides, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];
@@ -230,8 +231,12 @@ void gram_schedule(gram_ctx *ctx, gram_plan *plan);
 bool gram_is_output(const gram_plan *plan, const gram_life *life);
 /* Is the buffer, or a view of it, read by a step or packed? */
 bool gram_is_read(const gram_plan *plan, int buffer);
+/* Does the step read it, as a pack of it too? */
+bool gram_reads(const gram_step *step, int buffer);
 /* Does the step store into it? */
 bool gram_writes(const gram_step *step, int buffer);
+/* The input that the buffer overwrites in place, or NULL. */
+const gram_input *gram_overwrites(const gram_plan *plan, int buffer);
 /* Is it an output that its caller may leave out, and which nothing else needs? */
 bool gram_is_optional(const gram_plan *plan, int buffer);
 

@@ -59,10 +59,12 @@ void gram_plan_map(gram_planner *p, gram_node *node, int buffer)
     gram_step *step = gram_plan_new_step(p, "map", node);
     step->what = node;
     step->keep = node->keep ? gram_simplified(p->ctx, node->keep) : NULL;
+    gram_node *value = node;
+    step->in_place = gram_plan_change(p, buffer, node, &value, &step->keep);
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
     step->each = p->plan->buffers[buffer].each;
-    gram_plan_root(p, step, &step->program, node, step->keep, &step->root, &step->mask);
+    gram_plan_root(p, step, &step->program, value, step->keep, &step->root, &step->mask);
     step->stores[step->nstores++] = (gram_store_plan){step->program, step->root, step->mask, node->rows, buffer};
     p->plan->dense |= gram_is_pair(node) && p->plan->buffers[buffer].storage == GRAM_AT_WORK;
     gram_plan_add_step(p, step);

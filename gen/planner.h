@@ -3,6 +3,7 @@
  *   plan.c         from the outputs down: which nodes need an array, which step computes it
  *   plan_array.c   arrays: buffers, views, packs, and what each holds
  *   plan_half.c    inputs and outputs of 16-bit floats
+ *   plan_in_place.c  outputs that overwrite inputs
  *   plan_name.c    what arrays and steps are called
  *   plan_step.c    steps of one kind each, but for streams
  *   plan_stream.c  sums over the tiles of a formula over pairs
@@ -77,6 +78,13 @@ int gram_plan_reserve(gram_planner *p, const gram_node *node);
 int gram_plan_reals(gram_planner *p, gram_node *node);
 /* Outputs of 16 bits, from buffer `first` on, are stored by the steps that compute them where nothing else reads those. */
 void gram_plan_store_at_once(gram_plan *plan, int first);
+
+/* --- plan_in_place.c ----------------------------------------------------------------------------------------------- */
+
+/* where(p, a, old), stored over old: true, *value becomes a and *keep p. */
+bool gram_plan_change(gram_planner *p, int buffer, gram_node *node, gram_node **value, const gram_node **keep);
+/* Fails where a step reads what another overwrites. */
+void gram_plan_check_in_place(gram_planner *p);
 
 /* --- plan_name.c --------------------------------------------------------------------------------------------------- */
 

@@ -264,8 +264,7 @@ static void put_leaf(gram_printer *p, gram_text *out, int k)
     const gram_buffer *left = &p->plan->buffers[leaf->left];
     const char *keys = left->half ? gram_format(p->ctx, "panel%d, %s", index, inner)
                                   : gram_format(p->ctx, "keys%d, job->%s.row", index, left->name);
-    const char *apart =
-        leaf->pack < 0 && !p->few ? gram_format(p->ctx, "job->%s.col", left->name) : "GRAM_TILE";
+    const char *apart = leaf->pack < 0 && !p->few ? gram_format(p->ctx, "job->%s.col", left->name) : "GRAM_TILE";
     if (!turned)
         gram_put(out, "if (in_place%d) {\n    gram_tile_dots(%s, %s%d, %s, %s, %s, %s, lanes);\n} else {\n    ", index,
                  to, blocks, index, inner, keys, rows, inner);

@@ -60,6 +60,11 @@ static bool reads(const gram_step *step, int buffer, when when)
     return read;
 }
 
+bool gram_reads(const gram_step *step, int buffer)
+{
+    return reads(step, buffer, PACKED_TOO);
+}
+
 bool gram_is_read(const gram_plan *plan, int buffer)
 {
     for (int k = 0; k < plan->nsteps; k++)
@@ -74,7 +79,8 @@ bool gram_is_read(const gram_plan *plan, int buffer)
 bool gram_is_optional(const gram_plan *plan, int buffer)
 {
     const int base = base_of(plan, buffer);
-    return !plan->spec->scan && plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base);
+    return !plan->spec->scan && plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base) &&
+           !gram_overwrites(plan, base);
 }
 
 /* --- order --------------------------------------------------------------------------------------------------------- */
@@ -325,9 +331,10 @@ static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
 static bool fits_output(const gram_plan *plan, const gram_life *life, const gram_life *output)
 {
     const gram_buffer *a = &plan->buffers[life->index], *b = &plan->buffers[output->index];
-    return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && !b->half && gram_dim_equal(a->rows, b->rows) &&
-           gram_dim_equal(a->cols, b->cols) && a->heads == b->heads && a->batched == b->batched &&
-           gram_dim_equal(a->each, b->each) && !b->weights && !a->read_beyond && life->few_last <= life->last;
+    return life->kind == GRAM_LIFE_BUFFER && a->type == b->type && !b->half && !gram_overwrites(plan, output->index) &&
+           gram_dim_equal(a->rows, b->rows) && gram_dim_equal(a->cols, b->cols) && a->heads == b->heads &&
+           a->batched == b->batched && gram_dim_equal(a->each, b->each) && !b->weights && !a->read_beyond &&
+           life->few_last <= life->last;
 }
 
 static bool may_share(const gram_plan *plan, const gram_life *life, const gram_life *other)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layout.h"
 #include "trace.h"
 
 /* The functions of C's math.h, string.h and stdlib.h, and main. */
@@ -120,9 +121,44 @@ static void read_doc(gram_tracer *t, lua_State *lua)
     t->spec->doc = gram_strdup(t->ctx, lua_tostring(lua, -1));
 }
 
-static void not_available(gram_tracer *t, lua_State *lua)
+static gram_output *find_output(const gram_spec *spec, const char *name)
 {
-    gram_fail(t->ctx, gram_here(t), "kernel: %s is not available yet", lua_tostring(lua, -2));
+    for (int k = 0; k < spec->noutputs; k++)
+        if (strcmp(spec->outputs[k].name, name) == 0)
+            return &spec->outputs[k];
+    return NULL;
+}
+
+/* Does the output fill the input's array? */
+static bool fills(const gram_output *output, const gram_input *input)
+{
+    const gram_node *node = output->node;
+    return node->type == GRAM_REAL && !gram_input_is_integer(input) && gram_dim_equal(node->rows, input->rows) &&
+           gram_dim_equal(node->cols, input->cols) && node->heads == input->heads && node->batched == input->batched;
+}
+
+/* {output = "input"}: what overwrites an input. */
+static void read_inplace(gram_tracer *t, lua_State *lua)
+{
+    if (!lua_istable(lua, -1))
+        gram_fail(t->ctx, gram_here(t), "kernel: inplace is a table, { K2 = \"K\" }, not %s", gram_describe(t, -1));
+    int index = lua_gettop(lua);
+    for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1)) {
+        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "";
+        const char *over = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : "";
+        gram_output *output = find_output(t->spec, name);
+        const gram_input *input = gram_find_input(t->spec, over);
+        if (!output)
+            gram_fail(t->ctx, gram_here(t), "kernel: inplace: %s is no output", gram_describe(t, -2));
+        if (!input)
+            gram_fail(t->ctx, gram_here(t), "kernel: inplace: %s is no input", gram_describe(t, -1));
+        if (gram_overwritten_by(t->spec, input))
+            gram_fail(t->ctx, gram_here(t), "kernel: inplace: two outputs overwrite %s", over);
+        if (!fills(output, input))
+            gram_fail(t->ctx, gram_here(t), "kernel: inplace: %s, %s, is not of the shape, heads and items of %s", name,
+                      gram_shape_text(t->ctx, output->node), over);
+        output->over = input;
+    }
 }
 
 static const struct {
@@ -130,7 +166,7 @@ static const struct {
     void (*read)(gram_tracer *t, lua_State *lua); /* the value is on top of the stack, its name below */
 } kernel_options[] = {
     {"symmetry", read_symmetry}, {"tolerance", read_tolerance}, {"doc", read_doc},
-    {"grad", read_grad},         {"inplace", not_available},
+    {"grad", read_grad},         {"inplace", read_inplace},
 };
 
 static void read_kernel_option(gram_tracer *t, lua_State *lua)

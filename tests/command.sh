@@ -116,6 +116,17 @@ expect 0 stdout '^P  *f4 \[9, 6\]' $gram run place.lua X=nine.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --seed 1 O=other.npy
 expect 1 stdout 'differ' cmp one.npy other.npy
 
+# in place
+spec over 'local X = tokens("X", 4, "n")
+return kernel("over", { Y = map(function(x, i, j) return where(eq(j, 1), 2 * i, x) end, X) }, { inplace = { Y = "X" } })'
+spec twice 'local X = tokens("X", 4, "n")
+return kernel("twice", { O = X * softmax(X:t() * X),
+    Y = X / 2 }, { inplace = { Y = "X" } })'
+expect 0 stdout ' float \*X; .* becomes Y' $gram show over.lua --stage h
+expect 1 stdout '' grep -q '\*Y' stdout
+expect 0 stderr '' $gram check over.lua
+expect 1 stderr '^twice.lua:3: error: kernel: inplace: Y overwrites X, which is read for something else' $gram show twice.lua
+
 # plot
 spec weights 'local X = tokens("X", 4, "n", { heads = 3 })
 return kernel("weights", { A = softmax(X:t() * X) })'

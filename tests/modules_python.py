@@ -87,6 +87,28 @@ def arrays():
         near(scale(s=number, X=x)["Y"], 2 * x, "a scalar as %r" % type(number))
 
 
+def in_place():
+    """A cache that is both input and output: only its new entries are written."""
+    for dtype, kind in ("f32", "f4"), ("f64", "f8"), ("f16", "f2"):
+        k = gram.load(os.path.join(ROOT, "specs/append.lua"), set={"d": 8}, dtype=dtype)
+        q, new = (rng.standard_normal((2, heads, 1, 8)).astype(kind) for heads in (4, 2))
+        room = rng.standard_normal((2, 2, 40, 16)).astype(kind)
+        cache, was, length = room[..., :8], room.copy(), np.array([3, 39])
+        given = dict(Q=q, k=new, v=new, V=cache.copy(), length=length)
+        copied = k(K=cache, **given)
+        check((room == was).all(), "an input stays as it is where the output is made")
+        out = k(K=cache, **given, out={"O": None, "K2": cache})
+        check(out["K2"] is cache and (cache == copied["K2"]).all() and (out["O"] == copied["O"]).all(), "in place, %s" % dtype)
+        was[np.arange(2), :, length, :8] = new[:, :, 0]
+        check((room == was).all(), "nothing else is touched, %s" % dtype)
+        wide = cache.astype("f8" if kind != "f8" else "f4")
+        k(K=wide, **given, out={"K2": wide})
+        check((wide == cache.astype(wide.dtype)).all(), "in place, of another type than %s" % dtype)
+        reference = gram.load(os.path.join(ROOT, "specs/append.lua"), set={"d": 8}, dtype=dtype, jit="reference")
+        reference(K=room[..., :8], **given, out={"K2": room[..., :8]})
+        check((room == was).all(), "the reference in place, %s" % dtype)
+
+
 class Tensor:
     """What torch shows of a tensor: DLPack, and no buffer."""
 
@@ -329,6 +351,6 @@ def timed(call, times=5000):
     return (time.perf_counter() - start) / times
 
 
-for part in (arrays, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, one_compile, overhead):
+for part in (arrays, in_place, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, one_compile, overhead):
     part()
 tally.end()

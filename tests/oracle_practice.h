@@ -154,6 +154,32 @@ static void cache(problem *p, int64_t b)
     }
 }
 
+/* A cache with the new columns from `length` on, as far as it has room. */
+static mat appended(mat cache, mat new, int64_t length)
+{
+    for (int64_t j = 0; j < new.c && length + j < cache.c; j++)
+        for (int64_t i = 0; i < cache.r; i++)
+            *at(cache, i, length + j) = *at(new, i, j);
+    return cache;
+}
+
+/* n new queries on the past keys of each item and the new ones, 4 heads on 2 */
+static void append(problem *p, int64_t b)
+{
+    const int64_t length = (int64_t)entry(p, "length", b, 0, 0, 0);
+    for (int64_t h = 0; h < 4; h++) {
+        mat K = appended(tokens(p, "K", b, h / 2), tokens(p, "k", b, h / 2), length);
+        mat V = appended(tokens(p, "V", b, h / 2), tokens(p, "v", b, h / 2), length);
+        mat S = scores_of(K, tokens(p, "Q", b, h));
+        for (int64_t i = 0; i < S.r; i++)
+            for (int64_t j = 0; j < i - length && j < S.c; j++)
+                *at(S, i, j) = -INFINITY;
+        store(p, "O", b, h, mul(V, softmax(S)));
+        store(p, "K2", b, h / 2, K);
+        store(p, "V2", b, h / 2, V);
+    }
+}
+
 static void probabilities(problem *p, int64_t b)
 {
     for (int64_t h = 0; h < 4; h++) {
@@ -384,6 +410,7 @@ static const oracle oracles_practice[] = {
     {"documents", "d", "Q=b4nd K=b4nd V=b4nd doc#b..n", "O=b4nd", documents},
     {"window", "d before=r", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", window},
     {"cache", "d", "Q=bn4d K=bn2d V=bn2d pastK=b2md pastV=b2md", "O=b4nd", cache},
+    {"append", "d", "Q=b4nd k=b2nd v=b2nd K=b2md V=b2md length#b...", "O=b4nd K2=b2md V2=b2md", append},
     {"probabilities", "d", "Q=b4nd K=b4md V=b4md", "O=b4nd P=b4nm S=b4nm", probabilities},
     {"flow", "d=8 groups=4", "Q=b4n8 K=b4n8 V=b4n8 group#b..n", "O=b4n8 to=b4n4 cross=b4.n flow=b4..", flow},
     {"alibi", "d", "Q=b8nd K=b8nd V=b8nd", "O=b8nd", alibi},
