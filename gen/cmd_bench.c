@@ -71,8 +71,21 @@ static double best_time(gram_kernel *kernel, gram_array *inputs, gram_array *out
 
 /* ---- flops ---- */
 
+static double plan_flops(const gram_plan *plan, const gram_trial *t);
+
+/* Columns are the items of a scan's plan. */
+static double walk_flops(const gram_step *step, const gram_trial *t)
+{
+    gram_trial column = *t;
+    column.batch = gram_dim_value(step->queries, t->sizes);
+    return plan_flops(step->walk->plan, &column) * (step->heads > 0 ? step->heads : 1) *
+           (step->batched ? (double)t->batch : 1);
+}
+
 static double step_flops(const gram_step *step, const gram_trial *t)
 {
+    if (step->walk)
+        return walk_flops(step, t);
     double queries = (double)gram_dim_value(step->queries, t->sizes), inner = 0;
     double lanes = gram_is_linear(step) ? GRAM_FEW_QUERIES : (double)gram_dim_value(step->lanes, t->sizes);
     gram_dim dims[3 * GRAM_MOST];

@@ -4,15 +4,18 @@
 
 #include <string.h>
 
-/* What a node depends on; LOOP counts as a state, so that no sum over a third token is taken apart. */
-enum { OF_COLUMN = 1, OF_STATE = 2, KNOWN = 4 };
+/* What a node is made of: columns, states, what the kernel has; a product of either of the first two. LOOP counts as a
+ * state, so that no sum over a third token is taken apart. KNOWN: it is worked out. */
+enum { OF_COLUMN = 1, OF_STATE = 2, OF_KERNEL = 4, PRODUCT = 8, KNOWN = 16 };
+enum { YES = 1, NO = 2 };
 
 typedef struct closing {
     gram_ctx *ctx;
     gram_loc loc;
     const gram_scan_draft *draft;
-    int size;           /* of the tables below, by node id */
-    char *depends;      /* OF_COLUMN | OF_STATE, and KNOWN once it is worked out */
+    int size; /* of the tables below, by node id */
+    char *makings;
+    char *columnwise;   /* YES or NO, once it is asked */
     gram_node **inside; /* the node as f has it */
     gram_node **wide;   /* the node for all columns */
     int ncolumns, ncaptured;
@@ -73,29 +76,35 @@ static int find(gram_node *const *nodes, int n, const gram_node *node)
     return -1;
 }
 
-static int depends(closing *c, const gram_node *node)
+static int leaf_of(const closing *c, const gram_node *node)
 {
+    static const bool constant[GRAM_OP_COUNT] = {[GRAM_OP_NUMBER] = true,
+                                                 [GRAM_OP_SIZE] = true,
+                                                 [GRAM_OP_ROW] = true,
+                                                 [GRAM_OP_COL] = true,
+                                                 [GRAM_OP_IDENTITY] = true};
     const gram_scan_draft *d = c->draft;
-    if (c->depends[node->id])
-        return c->depends[node->id] & ~KNOWN;
-    bool state = node->op == GRAM_OP_LOOP || find(d->state_ins, d->nstates, node) >= 0;
-    int on = state ? OF_STATE : find(d->column_ins, d->ncolumns, node) >= 0 ? OF_COLUMN : 0;
-    for (int k = 0; k < node->nargs; k++)
-        on |= depends(c, node->args[k]);
-    c->depends[node->id] = (char)(on | KNOWN);
-    return on;
+    if (node->op == GRAM_OP_LOOP || find(d->state_ins, d->nstates, node) >= 0)
+        return OF_STATE;
+    if (find(d->column_ins, d->ncolumns, node) >= 0)
+        return OF_COLUMN;
+    return constant[node->op] ? 0 : OF_KERNEL;
 }
 
-/* Numbers, sizes and indices alone: f makes it itself. */
-static bool is_constant(const gram_node *node)
+static int makings(closing *c, const gram_node *node)
 {
-    static const bool leaves[GRAM_OP_COUNT] = {
-        [GRAM_OP_NUMBER] = true, [GRAM_OP_SIZE] = true, [GRAM_OP_ROW] = true,
-        [GRAM_OP_COL] = true,    [GRAM_OP_LOOP] = true, [GRAM_OP_IDENTITY] = true};
-    bool constant = node->nargs > 0 || leaves[node->op];
-    for (int k = 0; k < node->nargs && constant; k++)
-        constant = is_constant(node->args[k]);
-    return constant;
+    if (c->makings[node->id])
+        return c->makings[node->id];
+    int of = node->nargs ? 0 : leaf_of(c, node);
+    for (int k = 0; k < node->nargs; k++)
+        of |= makings(c, node->args[k]);
+    of |= node->op == GRAM_OP_MATMUL && of & (OF_COLUMN | OF_STATE) ? PRODUCT : 0;
+    return c->makings[node->id] = (char)(of | KNOWN);
+}
+
+static int depends(closing *c, const gram_node *node)
+{
+    return makings(c, node) & (OF_COLUMN | OF_STATE);
 }
 
 /* Is node a column made of columns entry by entry, by sums down them and by products with what is captured? Then it is the
@@ -105,25 +114,19 @@ static bool is_columnwise(closing *c, const gram_node *node)
     static const bool down[GRAM_OP_COUNT] = {
         [GRAM_OP_SUM] = true,       [GRAM_OP_MAXIMUM] = true, [GRAM_OP_SOFTMAX] = true,
         [GRAM_OP_LOGSUMEXP] = true, [GRAM_OP_EXPAND] = true,  [GRAM_OP_ROWS] = true};
-    int on = depends(c, node);
-    if (!gram_dim_is(node->cols, 1) || on & OF_STATE || node->keep)
+    int of = depends(c, node);
+    if (!gram_dim_is(node->cols, 1) || of & OF_STATE || node->keep)
         return false;
-    if (!on || !node->nargs)
+    if (!of || !node->nargs)
         return true;
-    if (node->op == GRAM_OP_MATMUL)
-        return !depends(c, node->args[0]) && is_columnwise(c, node->args[1]);
-    bool all = down[node->op] || gram_op_is_scalar(node->op);
-    for (int k = 0; k < node->nargs && all; k++)
+    if (c->columnwise[node->id])
+        return c->columnwise[node->id] == YES;
+    bool product = node->op == GRAM_OP_MATMUL && !depends(c, node->args[0]);
+    bool all = product || down[node->op] || gram_op_is_scalar(node->op);
+    for (int k = product; k < node->nargs && all; k++)
         all = is_columnwise(c, node->args[k]);
+    c->columnwise[node->id] = all ? YES : NO;
     return all;
-}
-
-static bool has_product(closing *c, const gram_node *node)
-{
-    bool has = node->op == GRAM_OP_MATMUL && depends(c, node);
-    for (int k = 0; k < node->nargs && !has; k++)
-        has = has_product(c, node->args[k]);
-    return has;
 }
 
 /* --- closing ------------------------------------------------------------------------------------------------------- */
@@ -208,13 +211,13 @@ static gram_node *closed(closing *c, gram_node *node)
     gram_node **made = &c->inside[node->id];
     if (*made)
         return *made;
-    if (is_constant(node) || (on && !node->nargs))
+    if (!(makings(c, node) & ~(PRODUCT | KNOWN)) || (on && !node->nargs))
         return *made = node;
     if (!on && node->type == GRAM_REAL && !node->keep)
         return *made = capture(c, node);
     if (!on && !node->nargs)
         return *made = captured_integer(c, node);
-    if (on == OF_COLUMN && node->type == GRAM_REAL && is_columnwise(c, node) && has_product(c, node))
+    if (node->type == GRAM_REAL && makings(c, node) & PRODUCT && is_columnwise(c, node))
         return *made = add_column(c, widened(c, node),
                                   gram_scan_stand_in(c->ctx, node->loc, "column", node->rows, node->cols, true));
     refuse_heads(c, node);
@@ -383,7 +386,8 @@ gram_node **gram_scan_make(gram_ctx *ctx, gram_loc loc, const gram_scan_draft *d
     gram_node **out = gram_alloc(ctx, (size_t)(draft->nresults + 1) * sizeof *out);
     for (int k = 0; k < d.nresults; k++)
         c.size = d.results[k]->id >= c.size ? d.results[k]->id + 1 : c.size;
-    c.depends = gram_alloc(ctx, (size_t)c.size);
+    c.makings = gram_alloc(ctx, (size_t)c.size);
+    c.columnwise = gram_alloc(ctx, (size_t)c.size);
     c.inside = gram_alloc(ctx, (size_t)c.size * sizeof *c.inside);
     c.wide = gram_alloc(ctx, (size_t)c.size * sizeof *c.wide);
     gram_node **made = make(&c);

@@ -264,7 +264,8 @@ function env.scan(f, S, A, ...)
         if not core.is_matrix(source) and type(source) ~= "table" then
             fail("scan walks matrices and lists of them, got " .. core.describe(source))
         end
-        stepwise = stepwise and type(count) == "number" and count <= most_steps
+        local inside = core.is_matrix(source) and core.items(source) ~= 1 -- of each
+        stepwise = stepwise and type(count) == "number" and (inside or count <= most_steps)
     end
     return (stepwise and scan_steps or scan_columns)(f, S, sources)
 end

@@ -201,7 +201,33 @@ def by_items(s):
     return Value(f"each({X.text}, {m}, function(T) return {text.replace('{}', 'T')} end)", array, array.shape[2], X.cols)
 
 
-TOKENS = [by_items, by_items, by_items, project_some, project_some, residual, map_tokens, map_tokens, normed, turned, cut_rows, stacked, reheaded, averaged]
+def walked(s):
+    """A state that is carried from column to column, a column itself or a matrix."""
+    X = some_tokens(s)
+    r = s.random.choice([1, 3, X.rows])
+    W, U, v = matrix_input(s, r, X.rows), matrix_input(s, r, r), vector_input(s, r)
+    heads = heads_meet(X, W, U, v)
+    if heads is None:
+        return None
+    x, w, u, b = (spread(a.kept(), heads) for a in (X, W, U, v))
+    matrix, state, columns = s.random.random() < 0.5, None, []
+    state = w if matrix else b
+    for j in range(x.shape[3]):
+        xj = x[..., j:j + 1]
+        if matrix:
+            state = state / 2 + np.tanh(u @ (state @ xj) / 8 + b) @ np.swapaxes(xj, 2, 3) / 4
+            columns.append(np.tanh(state @ xj))
+        else:
+            state = np.tanh(w @ xj / 2 + u @ state / 2 + b)
+            columns.append(np.swapaxes(w, 2, 3) @ state / 4 + xj / 2)
+    matrix_step = f"S / 2 + tanh({U.text} * (S * x) / 8 + {v.text}) * x:t() / 4 return t, tanh(t * x)"
+    column_step = f"tanh({W.text} * x / 2 + {U.text} * S / 2 + {v.text}) return t, {W.text}:t() * t / 4 + x / 2"
+    f, first = (matrix_step, W) if matrix else (column_step, v)
+    array = np.concatenate(np.broadcast_arrays(*columns), axis=3)
+    return Value(f"(scan(function(S, x) local t = {f} end, {first.text}, {X.text}))", array, array.shape[2], X.cols, heads)
+
+
+TOKENS = [by_items, by_items, by_items, walked, walked, project_some, project_some, residual, map_tokens, map_tokens, normed, turned, cut_rows, stacked, reheaded, averaged]
 
 
 # ---- pairs: size x size ----
