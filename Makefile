@@ -60,7 +60,7 @@ $(foreach i,$(ISAS),$(foreach t,$(TYPES),$(eval $(call tile_rule,$i,$t))))
 
 # ---- texts that the program carries, as C arrays ----
 TEXTS = $(wildcard gen/*.lua) $(wildcard templates/*.c.in templates/*.h.in) \
-	$(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h half.h whole.h linear.h fft.h ops.def)
+	$(addprefix runtime/,kernel.h job.h vector.h vmath.h pack.h product.h softmax.h tile.h half.h whole.h linear.h fft.h ops.def)
 EMBED = $(foreach f,$(wildcard $(TEXTS)),echo 'const char $(call text_symbol,$f)[] ='; $(call octal,$f); echo ';';)
 text_symbol = $(if $(filter templates/%,$1),gram_template_$(basename $(basename $(notdir $1))),$(if $(filter runtime/%,$1),gram_text_,gram_)$(subst .,_,$(notdir $1)))
 octal = od -An -v -to1 $1 | sed 's/ *$$//; s/ /\\/g; s/.*/    "&"/'
@@ -227,7 +227,7 @@ clean:
 	rm -rf $B
 
 # What emitted C carries is formatted by hand, as emitted C is.
-PASTED = $(addprefix runtime/,kernel.h job.h vector.h vmath.h tile.h half.h whole.h linear.h fft.h)
+PASTED = $(addprefix runtime/,kernel.h job.h vector.h vmath.h pack.h product.h softmax.h tile.h half.h whole.h linear.h fft.h)
 FORMAT = -i
 format:
 	clang-format $(FORMAT) $(filter-out $(PASTED),$(wildcard gen/*.[ch] runtime/*.[ch] runtime/*/*.[ch]))

@@ -12,7 +12,8 @@
 #include "resolve.h"
 
 extern const char gram_text_kernel_h[], gram_text_job_h[], gram_text_vector_h[], gram_text_vmath_h[],
-    gram_text_tile_h[], gram_text_half_h[], gram_text_whole_h[], gram_text_linear_h[], gram_text_fft_h[];
+    gram_text_pack_h[], gram_text_product_h[], gram_text_softmax_h[], gram_text_tile_h[], gram_text_half_h[],
+    gram_text_whole_h[], gram_text_linear_h[], gram_text_fft_h[];
 
 enum { MOST_CHUNKS = 512, SLOTS = 4096 };
 
@@ -191,7 +192,8 @@ static const struct {
     const char *text;
     bool primitives; /* functions that the runtime has: called by JIT text, not carried */
 } texts[] = {{gram_text_kernel_h, false}, {gram_text_job_h, false},   {gram_text_vector_h, false},
-             {gram_text_vmath_h, false},  {gram_text_tile_h, true},   {gram_text_half_h, true},
+             {gram_text_vmath_h, false},  {gram_text_pack_h, true},   {gram_text_product_h, true},
+             {gram_text_softmax_h, true}, {gram_text_tile_h, true},   {gram_text_half_h, true},
              {gram_text_whole_h, true},   {gram_text_linear_h, true}, {gram_text_fft_h, true}};
 
 const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide)

@@ -4,8 +4,8 @@
 
 #include "util.h"
 
-/* What of kernel.h, job.h, vector.h, vmath.h and tile.h the code in `text` uses, directly or through itself, in their
- * order. `calls`: tile.h's functions, and what ops.def makes, stand in the runtime and are declared only. */
+/* What of the runtime's headers, kernel.h to fft.h, the code in `text` uses, directly or through itself, in their
+ * order. `calls`: the tile primitives, and what ops.def makes, stand in the runtime and are declared only. */
 const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide);
 
 #endif

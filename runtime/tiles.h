@@ -1,5 +1,6 @@
 /* The tile primitives as tables of symbols, one for each instruction set and each width of reals and integers. They
- * hold what tile.h declares, under its names, and for each row of ops.def an elementwise primitive over a tile,
+ * hold what tile.h and the headers around it declare, under their names, and for each row of ops.def an elementwise
+ * primitive over a tile,
  *
  *   void gram_map_NAME(OUT *out, int64_t rows, int64_t lanes, const A *a, int64_t a_row, int64_t a_lane
  *                      [, const B *b, int64_t b_row, int64_t b_lane [, const C *c, int64_t c_row, int64_t c_lane]])

@@ -1,4 +1,4 @@
-/* The tile primitives of runtime/tile.h, of each instruction set that this CPU runs, against plain loops in double, at
+/* The tile primitives of runtime/tile.h and around, of each instruction set that this CPU runs, against plain loops in double, at
  * odd sizes and strides. A new primitive gets a function here, named in main(). */
 #include "tiles.h"
 
