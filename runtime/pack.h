@@ -7,30 +7,19 @@
 
 #include "vector.h"
 
-/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
-#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
-#define GRAM_SQUARE GRAM_PICK(4, 2)
+/* Transposes a square: to[c * to_row + r] = from[r * from_row + c] for r, c < GRAM_SQUARE. */
+#if GRAM_SQUARE > 1
 static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
     gram_vpart row[GRAM_SQUARE];
     for (int r = 0; r < GRAM_SQUARE; r++) {
         memcpy(&row[r], from + r * from_row, sizeof row[r]);
     }
-#ifdef GRAM_F64
-    gram_vpart col[2] = {__builtin_shufflevector(row[0], row[1], 0, 2), __builtin_shufflevector(row[0], row[1], 1, 3)};
-#else
-    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
-#endif
+    gram_parts_turn(row);
     for (int c = 0; c < GRAM_SQUARE; c++) {
-        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+        memcpy(to + c * to_row, &row[c], sizeof row[c]);
     }
 }
 #else
-#define GRAM_SQUARE 1
 #define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
 #endif
 

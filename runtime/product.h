@@ -246,9 +246,12 @@ static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a
         }
     }
     GRAM_UNROLL
-    for (int c = 0; c < 4; c++) {
-        out[c] = gram_v_sum(sum[c]);
-        for (int64_t k = whole; k < inner; k++) {
+    for (int c = 0; c < 4; c += GRAM_SQUARE) {
+        gram_v_sums(out + c, sum + c, GRAM_SQUARE);
+    }
+    for (int64_t k = whole; k < inner; k++) {
+        GRAM_UNROLL
+        for (int c = 0; c < 4; c++) {
             out[c] += a[k] * b[c * ldb + k];
         }
     }

@@ -14,24 +14,38 @@ static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
     }
 }
 
-/* The greatest of a tile's row, NaN left aside. */
-static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int cols) {
-    gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
-    for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
-        top = gram_v_above(gram_v_load(row + c), top);
+/* The greatest of each of a tile's rows, NaN left aside. */
+static inline GRAM_ALWAYS void gram_rows_top(gram_real *top, const gram_real *row, const int rows, const int cols) {
+    gram_vreal all[GRAM_SQUARE];
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        all[r] = gram_v_above(gram_v_load(row + r * GRAM_TILE), gram_v_splat(-INFINITY));
+        for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
+            all[r] = gram_v_above(gram_v_load(row + r * GRAM_TILE + c), all[r]);
+        }
     }
-    return gram_v_top(top);
+    gram_v_tops(top, all, rows);
 }
 
-/* A tile's row s becomes e^(s - base); its sum is returned. */
-static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
-    gram_vreal sum = gram_v_splat(0);
-    for (int c = 0; c < cols; c += GRAM_LANES) {
-        gram_vreal weight = gram_v_exp_weight(gram_v_load(row + c) - base);
-        gram_v_store(row + c, weight);
-        sum = sum + weight;
+/* Of each of a tile's rows, s becomes e^(s - max), 0 while max is -inf; sum gains theirs. */
+static inline GRAM_ALWAYS void gram_rows_weigh(gram_real *sum, gram_real *row, const gram_real *max, const int rows,
+                                               const int cols) {
+    gram_vreal all[GRAM_SQUARE];
+    gram_real gained[GRAM_SQUARE];
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        const gram_real base = max[r] > -INFINITY ? max[r] : 0;
+        all[r] = gram_v_splat(0);
+        for (int c = 0; c < cols; c += GRAM_LANES) {
+            const gram_vreal weight = gram_v_exp_weight(gram_v_load(row + r * GRAM_TILE + c) - base);
+            gram_v_store(row + r * GRAM_TILE + c, weight);
+            all[r] = all[r] + weight;
+        }
     }
-    return gram_v_sum(sum);
+    gram_v_sums(gained, all, rows);
+    for (int r = 0; r < rows; r++) {
+        sum[r] += gained[r];
+    }
 }
 
 /* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
@@ -45,37 +59,54 @@ static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum,
     }
 }
 
+/* Rows' maxima become those with a tile's rows, and what they have is scaled down where one grows: where there is
+ * something, which is not so while the maximum is -inf. */
+static inline GRAM_ALWAYS void gram_rows_raise(const gram_real *s, const int rows, const int cols, gram_real *max,
+                                               gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    gram_real top[GRAM_SQUARE];
+    gram_rows_top(top, s, rows, cols);
+    for (int r = 0; r < rows; r++) {
+        if (top[r] > max[r] && max[r] > -INFINITY) {
+            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top[r]);
+        }
+        max[r] = top[r] > max[r] ? top[r] : max[r];
+    }
+}
+
 /* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
  * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
 static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
                                                  gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
-    for (int64_t r = 0; r < rows; r++) {
-        gram_real top = gram_row_top(s + r * GRAM_TILE, cols);
-        if (top > max[r]) {
-            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
-            max[r] = top;
-        }
+    const int64_t whole = rows - rows % GRAM_SQUARE;
+    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
+        gram_rows_raise(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
     }
-    for (int64_t r = 0; r < rows; r++) {
-        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0, cols);
+    for (int64_t r = whole; r < rows; r++) {
+        gram_rows_raise(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
+    }
+    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
+        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, GRAM_SQUARE, cols);
+    }
+    for (int64_t r = whole; r < rows; r++) {
+        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, 1, cols);
     }
 }
 
-/* One step of the online softmax (Milakov and Gimelshein, 2018), row by row. s holds scores, of which cols lanes are
- * valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before anything is
- * multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in sum and in
- * out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so the weights
- * and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+/* One step of the online softmax (Milakov and Gimelshein, 2018), a few rows at a time. s holds scores, of which cols
+ * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before
+ * anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in
+ * sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so
+ * the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
-    if (cols == GRAM_TILE) {
-        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < rows && cols < GRAM_PADDED(cols); r++) {
         gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
     }
-    gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+    if (GRAM_PADDED(cols) == GRAM_TILE) {
+        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
+    } else {
+        gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+    }
 }
 
 /* Joins what two stretches of keys gave: rows x width sums, then the rows' maxima, then their sums of weights, as

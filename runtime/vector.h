@@ -281,50 +281,160 @@ static inline GRAM_ALWAYS gram_vreal gram_v_real(gram_vint a) {
 
 /* Sixteen bytes of a vector, and of predicates. */
 #if defined(GRAM_VECTOR_BYTES)
+#define GRAM_PARTS (GRAM_VECTOR_BYTES / 16)
 typedef gram_real gram_vpart __attribute__((vector_size(16)));
 typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
 #endif
 
-/* The sum of the lanes: over parts of 16 bytes, then within one. */
+/* The numbers in 16 bytes where the compiler can shuffle them, else 1. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE GRAM_PICK(4, 2)
+#else
+#define GRAM_SQUARE 1
+#endif
+
+/* Transposes a square of GRAM_SQUARE parts. */
+#if GRAM_SQUARE > 1
+static inline GRAM_ALWAYS void gram_parts_turn(gram_vpart *row) {
+#ifdef GRAM_F64
+    const gram_vpart first = __builtin_shufflevector(row[0], row[1], 0, 2);
+    row[1] = __builtin_shufflevector(row[0], row[1], 1, 3);
+    row[0] = first;
+#else
+    const gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    const gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    const gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    row[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    row[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    row[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+#endif
+}
+#endif
+
+/* The sum of a vector's parts of 16 bytes. */
 #if defined(GRAM_VECTOR_BYTES)
-static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
-    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+static inline GRAM_ALWAYS gram_vpart gram_v_part_sum(gram_vreal v) {
+    gram_vpart part[GRAM_PARTS];
     memcpy(part, &v, sizeof part);
     GRAM_UNROLL
-    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+    for (int p = 1; p < GRAM_PARTS; p++) {
         part[0] += part[p];
     }
-    gram_real sum = part[0][0];
+    return part[0];
+}
+#endif
+
+/* The sum of the lanes: over parts of 16 bytes, then over halves within one. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
+    gram_vpart part = gram_v_part_sum(v);
     GRAM_UNROLL
-    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
-        sum += part[0][l];
+    for (int half = (int)(8 / sizeof(gram_real)); half > 0; half /= 2) {
+        GRAM_UNROLL
+        for (int l = 0; l < half; l++) {
+            part[l] += part[l + half];
+        }
     }
-    return sum;
+    return part[0];
 }
 #else
 #define gram_v_sum(v) (v)
 #endif
 
+/* The sums of a square of parts, in the order of gram_v_sum. */
+#if GRAM_SQUARE > 1
+static inline GRAM_ALWAYS gram_vpart gram_parts_sum(const gram_vpart *row) {
+#ifdef GRAM_F64
+    return __builtin_shufflevector(row[0], row[1], 0, 2) + __builtin_shufflevector(row[0], row[1], 1, 3);
+#else
+    const gram_vpart a =
+        __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5) + __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const gram_vpart b =
+        __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5) + __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+#endif
+}
+#endif
+
+/* The sums of count vectors: of GRAM_SQUARE of them side by side. */
+static inline GRAM_ALWAYS void gram_v_sums(gram_real *sum, const gram_vreal *v, const int count) {
+#if GRAM_SQUARE > 1
+    if (count == GRAM_SQUARE) {
+        gram_vpart part[GRAM_SQUARE];
+        GRAM_UNROLL
+        for (int r = 0; r < GRAM_SQUARE; r++) {
+            part[r] = gram_v_part_sum(v[r]);
+        }
+        part[0] = gram_parts_sum(part);
+        memcpy(sum, part, sizeof part[0]);
+        return;
+    }
+#endif
+    for (int r = 0; r < count; r++) {
+        sum[r] = gram_v_sum(v[r]);
+    }
+}
+
+/* The greater of each of two parts' numbers, a's where one is NaN. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_vpart gram_part_above(gram_vpart a, gram_vpart b) {
+    const gram_part_mask m = (gram_part_mask)(a < b);
+    return (gram_vpart)(((gram_part_mask)b & m) | ((gram_part_mask)a & ~m));
+}
+#endif
+
+/* The greatest of a vector's parts of 16 bytes. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_vpart gram_v_part_top(gram_vreal v) {
+    gram_vpart part[GRAM_PARTS];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_PARTS; p++) {
+        part[0] = gram_part_above(part[0], part[p]);
+    }
+    return part[0];
+}
+#endif
+
 /* The greatest of the lanes, NaN left aside: likewise. */
 #if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
-    gram_vpart part[GRAM_VECTOR_BYTES / 16];
-    memcpy(part, &v, sizeof part);
-    GRAM_UNROLL
-    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
-        gram_part_mask m = (gram_part_mask)(part[0] < part[p]);
-        part[0] = (gram_vpart)(((gram_part_mask)part[p] & m) | ((gram_part_mask)part[0] & ~m));
-    }
-    gram_real top = part[0][0];
+    const gram_vpart part = gram_v_part_top(v);
+    gram_real top = part[0];
     GRAM_UNROLL
     for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
-        top = top < part[0][l] ? part[0][l] : top;
+        top = top < part[l] ? part[l] : top;
     }
     return top;
 }
 #else
 #define gram_v_top(v) (v)
 #endif
+
+/* The greatest of count vectors each, GRAM_SQUARE at once as gram_v_sums has it. */
+static inline GRAM_ALWAYS void gram_v_tops(gram_real *top, const gram_vreal *v, const int count) {
+#if GRAM_SQUARE > 1
+    if (count == GRAM_SQUARE) {
+        gram_vpart part[GRAM_SQUARE];
+        GRAM_UNROLL
+        for (int r = 0; r < GRAM_SQUARE; r++) {
+            part[r] = gram_v_part_top(v[r]);
+        }
+        gram_parts_turn(part);
+        GRAM_UNROLL
+        for (int r = 1; r < GRAM_SQUARE; r++) {
+            part[0] = gram_part_above(part[0], part[r]);
+        }
+        memcpy(top, part, sizeof part[0]);
+        return;
+    }
+#endif
+    for (int r = 0; r < count; r++) {
+        top[r] = gram_v_top(v[r]);
+    }
+}
 
 /* The greatest of the lanes, NaN if one is. */
 static inline GRAM_ALWAYS gram_real gram_v_maximum(gram_vreal v) {
