@@ -252,12 +252,17 @@ static inline void gram_tile_mul_turned_kept(gram_real *out, int64_t ldo, const 
 
 /* out[l * step] += the sum of a tile's column l. */
 static inline void gram_tile_sum_turned(gram_real *out, int64_t step, const gram_real *a, int64_t rows, int64_t lanes) {
-    for (int64_t l = 0; l < lanes; l++) {
-        gram_real sum = 0;
+    for (int64_t l = 0; l < lanes; l += GRAM_LANES) {
+        const int64_t valid = lanes - l < GRAM_LANES ? lanes - l : GRAM_LANES;
+        gram_vreal sum = gram_v_splat(0);
+        gram_real each[GRAM_LANES];
         for (int64_t r = 0; r < rows; r++) {
-            sum += a[r * GRAM_TILE + l];
+            sum = sum + gram_v_load(a + r * GRAM_TILE + l);
         }
-        out[l * step] += sum;
+        gram_v_store(each, sum);
+        for (int64_t k = 0; k < valid; k++) {
+            out[(l + k) * step] += each[k];
+        }
     }
 }
 
