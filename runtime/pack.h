@@ -97,26 +97,22 @@ static inline void gram_block(gram_real *block, const gram_real *from, int64_t r
 static inline void gram_word_bits(gram_real *word, int64_t apart, const gram_real *from, int64_t col, int64_t count) {
     gram_real x[GRAM_WORD] = {0};
     gram_mask some = gram_v_splatm(0), below = some, bit;
-    gram_bits lane[GRAM_LANES], all[2] = {0, 0};
-    for (int64_t k = 0; k < count; k++) {
-        x[k] = from[k * col];
+    gram_bits lane[GRAM_LANES];
+    if (col != 1 || count < GRAM_WORD) {
+        for (int64_t k = 0; k < count; k++) {
+            x[k] = from[k * col];
+        }
+        from = x;
     }
     for (int l = 0; l < GRAM_LANES; l++) {
         lane[l] = (gram_bits)((gram_ubits)1 << l);
     }
     memcpy(&bit, lane, sizeof bit);
     for (int k = 0; k < GRAM_WORD; k += GRAM_LANES, bit = (gram_mask)((gram_umask)bit << (GRAM_LANES % GRAM_WORD))) {
-        some |= bit & gram_v_ne(gram_v_load(x + k), gram_v_splat(0));
-        below |= bit & gram_v_lt(gram_v_load(x + k), gram_v_splat(0));
+        some |= bit & gram_v_ne(gram_v_load(from + k), gram_v_splat(0));
+        below |= bit & gram_v_lt(gram_v_load(from + k), gram_v_splat(0));
     }
-    gram_v_storem(lane, some);
-    for (int l = 0; l < GRAM_LANES; l++) {
-        all[0] |= lane[l];
-    }
-    gram_v_storem(lane, below);
-    for (int l = 0; l < GRAM_LANES; l++) {
-        all[1] |= lane[l];
-    }
+    const gram_bits all[2] = {gram_v_any(some), gram_v_any(below)};
     memcpy(word, all, sizeof *all);
     memcpy(word + apart, all + 1, sizeof *all);
 }

@@ -377,6 +377,26 @@ static inline GRAM_ALWAYS void gram_v_sums(gram_real *sum, const gram_vreal *v, 
     }
 }
 
+/* The bits that any lane has: over parts, then within one. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_bits gram_v_any(gram_mask m) {
+    gram_part_mask part[GRAM_PARTS];
+    memcpy(part, &m, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_PARTS; p++) {
+        part[0] |= part[p];
+    }
+    gram_bits any = part[0][0];
+    GRAM_UNROLL
+    for (int l = 1; l < (int)(16 / sizeof(gram_bits)); l++) {
+        any |= part[0][l];
+    }
+    return any;
+}
+#else
+#define gram_v_any(m) (m)
+#endif
+
 /* The greater of each of two parts' numbers, a's where one is NaN. */
 #if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_vpart gram_part_above(gram_vpart a, gram_vpart b) {
