@@ -9,8 +9,9 @@
 
 /* Sets the lanes of a tile's row from cols on to value, as far as it is reduced. */
 static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
-    for (int64_t c = cols; c < GRAM_PADDED(cols); c++) {
-        row[c] = value;
+    for (int64_t c = cols - cols % GRAM_LANES; c < GRAM_PADDED(cols); c += GRAM_LANES) {
+        const gram_mask valid = gram_v_lt(gram_v_real(gram_v_iota((gram_int)c)), gram_v_splat((gram_real)cols));
+        gram_v_store(row + c, gram_v_where(valid, gram_v_load(row + c), gram_v_splat(value)));
     }
 }
 
