@@ -310,10 +310,10 @@ static inline gram_real gram_row_square(const gram_real *a, int64_t inner) {
     return gram_v_sum(sum) + rest;
 }
 
-/* Is every distance of these lanes at least an eighth of |a|^2 + |b|^2, so that it has lost three bits at most? The
- * greatest shortfall tells, NaN if one is. */
+/* Is every distance of these lanes at least an eighth of |a|^2 + |b|^2, so that it has lost three bits at most? It is
+ * not where it falls short or is NaN. */
 static inline int gram_is_far(gram_vreal shortfall) {
-    return gram_v_maximum(shortfall) <= 0;
+    return gram_v_any(~gram_v_le(shortfall, gram_v_splat(0))) == 0;
 }
 
 /* products become |a|^2 + |b|^2 - 2 a b; what is returned is at most 0 where none of them cancels. */
