@@ -207,6 +207,16 @@ static gram_node *sum_zero(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
+/* k 1 = k for integers. */
+static gram_node *integer_times_one(gram_ctx *ctx, const gram_node *node)
+{
+    (void)ctx;
+    for (int k = 0; k < 2; k++)
+        if (is_number(node->args[k], 1) && same_shape(node, node->args[!k]) && node->heads == node->args[!k]->heads)
+            return node->args[!k];
+    return NULL;
+}
+
 /* [A B] + [C D] = [A + C, B + D] where they are cut alike, and likewise for [A; B]. */
 static gram_node *sum_blocks(gram_ctx *ctx, const gram_node *node)
 {
@@ -433,6 +443,8 @@ static const struct {
     {GRAM_OP_MATMUL, gram_product_distribute},
     {GRAM_OP_SUB, difference_of_sums},
     {GRAM_OP_ADD, sum_zero},
+    {GRAM_OP_IADD, sum_zero},
+    {GRAM_OP_IMUL, integer_times_one},
     {GRAM_OP_ADD, sum_blocks},
     {GRAM_OP_HCAT, blocks_of_zeros},
     {GRAM_OP_VCAT, blocks_of_zeros},

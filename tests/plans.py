@@ -53,6 +53,14 @@ def test_operations(tally):
     tally.expect(b < 2.1 * a, f"identity takes {a:.4g} operations for 4,096 tokens and {b:.4g} for 8,192: not O(n)")
 
 
+def test_integers(tally):
+    """k + 0 and 1 k of integers are k."""
+    text = """local X = tokens("X", 4, "n")
+return kernel("integers", { O = X * softmax(keep(function(i, j) return le(%s, %s) end, X:t() * X)) })"""
+    plans = [gram.load(text=text % sides).plan for sides in (("i", "j"), ("i * 1 + 0", "0 + 1 * j"))]
+    tally.expect(plans[0] == plans[1], f"{plans[1]} is not planned as {plans[0]}")
+
+
 def test_workspace(tally):
     for spec in specs():
         kernel = load(spec)
@@ -76,6 +84,7 @@ def main():
     tally = Tally()
     test_templates(tally)
     test_operations(tally)
+    test_integers(tally)
     test_workspace(tally)
     test_determinism(tally)
     tally.end()
