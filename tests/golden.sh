@@ -4,19 +4,7 @@
 # is C++ too, alone and first in its file, and its C says what compiled it: no date, no path.
 cd "$(dirname "$0")/.." || exit 1
 gram=$PWD/build/gram golden=$PWD/tests/golden
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-passed=0 failed=0
-check() {
-    text=$1
-    shift
-    if "$@" >"$folder/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "$text:" && head -n 20 "$folder/out"
-    fi
-}
+. tests/lib/tally.sh
 
 [ "$1" = renew ] && for spec in "$golden"/*.lua; do $gram emit "$spec" -o "$golden" || exit 1; done
 
@@ -40,5 +28,4 @@ for spec in specs/*.lua; do
         check "$name.h under $compiler" $compiler -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$folder/a/$name.h" -Wno-pragma-once-outside-header
     done
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+end

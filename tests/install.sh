@@ -4,22 +4,10 @@ cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
 CC=${CC:-gcc}
 PYTHON=${PYTHON:-python3}
-prefix=$(mktemp -d) || exit 1
-trap 'rm -rf "$prefix"' EXIT
-passed=0 failed=0
+. tests/lib/tally.sh
+prefix=$folder/prefix
+mkdir "$prefix" || exit 1
 
-# check WHAT COMMAND...: it has to succeed; its output is shown where it does not.
-check() {
-    what=$1
-    shift
-    if "$@" >"$prefix/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "failed: $what"
-        sed 's/^/    /' "$prefix/out"
-    fi
-}
 # prints TEXT COMMAND...: it has to succeed and print a line with that text.
 prints() {
     text=$1
@@ -84,5 +72,4 @@ x = numpy.ones((8, 5, 64), "f4")
 print({name: a.shape for name, a in k(Q=x, K=x[:2], V=x[:2]).items()})'
 check 'the source tree is as it was' test ! -e runtime/python/gram.egg-info -a ! -e runtime/python/build
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+end

@@ -4,21 +4,13 @@
 cd "$(dirname "$0")/.." || exit 1
 build=${B:-build}
 export PYTHONPATH="$build/python" LUA_CPATH="$build/?.so"
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
-passed=0 failed=0
+. tests/lib/tally.sh
 [ "$GRAM_TEST" = all ] && seeds='0 1 2' || seeds=0
 for seed in $seeds; do
     for script in "${PYTHON:-python3} tests/training/arithmetic.py" "${LUA:-lua5.4} tests/training/arithmetic.lua" \
         "${PYTHON:-python3} tests/training/fit.py" "${PYTHON:-python3} tests/training/hawkes.py" \
         "${PYTHON:-python3} tests/training/lookup.py" "${PYTHON:-python3} tests/training/tables.py"; do
-        if timeout 300 $script $seed >"$out" 2>&1; then
-            passed=$((passed + 1))
-        else
-            echo "$script $seed: exit status $?" && cat "$out"
-            failed=$((failed + 1))
-        fi
+        check "$script $seed" timeout 300 $script $seed
     done
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+end
