@@ -1,5 +1,5 @@
-/* About: what an emitted file says of itself, and what gram show prints of a plan: the steps with their cost as formulas
- * in the sizes, and for each matrix over pairs why it is or is not built. */
+/* About: what an emitted file says of itself, and what gram show prints of a plan: the steps with their cost as
+ * formulas in the sizes, and for each matrix over pairs why it is or is not built. */
 #include <string.h>
 
 #include "chain.h"
@@ -7,7 +7,7 @@
 #include "emit.h"
 #include "print.h"
 
-/* --- cost ---------------------------------------------------------------------------------------------------------- */
+/* --- cost --------------------------------------------------------------------------------------------------------- */
 
 static int64_t heads_of(int heads)
 {
@@ -61,8 +61,8 @@ static void add_walk(gram_cost *cost, const gram_step *step, const around *in)
     }
 }
 
-/* The operations of a step; those of its dropped entries too. Of a linear one: the keys of one block as pairs, and twice
- * the matrix that stands for those before. */
+/* The operations of a step; those of its dropped entries too. Of a linear one: the keys of one block as pairs, and
+ * twice the matrix that stands for those before. */
 static void add_flops(gram_cost *cost, const gram_step *given, around in)
 {
     gram_dim inner[3 * GRAM_MOST];
@@ -119,8 +119,8 @@ static int64_t side_parts(int64_t heads)
 }
 
 /* What a step keeps between its phases: a linear one a matrix for every 1,024 tokens; one of few queries the state of
- * every part of its keys; one with sides their sums, for every part of the queries of one item. Where queries are few only
- * perhaps, nothing: there are packs in place of parts. */
+ * every part of its keys; one with sides their sums, for every part of the queries of one item. Where queries are few
+ * only perhaps, nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
 {
     const int64_t bytes = plan->real_bits / 8 * heads_of(step->heads);
@@ -170,7 +170,8 @@ static bool is_callers(const gram_plan *plan, int room)
     return false;
 }
 
-/* The greatest of what takes turns in the room, where sizes can tell: added to the cost; else as max(...) to the text. */
+/* The greatest of what takes turns in the room, where sizes can tell: added to the cost; else as max(...) to
+ * the text. */
 static void add_room(gram_ctx *ctx, const gram_plan *plan, int room, gram_cost *cost, gram_text *text)
 {
     gram_cost *each = gram_alloc(ctx, (size_t)(plan->nlives + 1) * sizeof *each);
@@ -222,7 +223,7 @@ static const char *parameters(gram_ctx *ctx, const gram_spec *spec)
     return gram_format(ctx, "%lld%s", (long long)known, text.data ? text.data : "");
 }
 
-/* --- steps --------------------------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------------------------- */
 
 static const char *step_line(gram_ctx *ctx, const gram_plan *plan, const gram_step *step)
 {
@@ -331,7 +332,7 @@ void gram_plan_print(gram_ctx *ctx, const struct gram_plan *plan, gram_text *out
     put_wrapped(out, "parameters", parameters(ctx, plan->spec));
 }
 
-/* --- the opening comment ------------------------------------------------------------------------------------------- */
+/* --- the opening comment ------------------------------------------------------------------------------------------ */
 
 static uint64_t hash(const char *text)
 {

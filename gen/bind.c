@@ -1,6 +1,7 @@
-/* Binding: a caller's named arrays are matched with the spec's declarations, the batch and the runtime sizes are read off
- * their shapes, and each is made into what the kernel takes: its element type, a contiguous last axis, and for arrays
- * without strides in the args struct, dense. What already is so is passed as it is. Every misfit fails with one line. */
+/* Binding: a caller's named arrays are matched with the spec's declarations, the batch and the runtime sizes are read
+ * off their shapes, and each is made into what the kernel takes: its element type, a contiguous last axis, and for
+ * arrays without strides in the args struct, dense. What already is so is passed as it is. Every misfit fails with one
+ * line. */
 #include "bind.h"
 
 #include <inttypes.h>

@@ -115,7 +115,7 @@ gram_node *gram_chain_factor(gram_ctx *ctx, const gram_node *node, gram_builder 
     return sum;
 }
 
-/* --- the cheapest order -------------------------------------------------------------------------------------------- */
+/* --- the cheapest order ------------------------------------------------------------------------------------------- */
 
 typedef struct order {
     gram_ctx *ctx;

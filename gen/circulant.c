@@ -1,6 +1,6 @@
-/* Products with circulant matrices, by way of simplify: A C, with C made of a column w alone, becomes the convolution of A's
- * rows with w, which a Fourier transform does in n log n; and the gradient by w, sums along the wrapped diagonals of a
- * product, becomes their correlation. */
+/* Products with circulant matrices, by way of simplify: A C, with C made of a column w alone, becomes the convolution
+ * of A's rows with w, which a Fourier transform does in n log n; and the gradient by w, sums along the wrapped
+ * diagonals of a product, becomes their correlation. */
 #include "circulant.h"
 #include "simplify.h"
 

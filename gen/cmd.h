@@ -1,5 +1,5 @@
-/* What the commands of gram share: the parsed command line and a few helpers. Each command is one function, in the table
- * of main.c. */
+/* What the commands of gram share: the parsed command line and a few helpers. Each command is one function, in the
+ * table of main.c. */
 #ifndef GRAM_CMD_H
 #define GRAM_CMD_H
 

@@ -1,6 +1,6 @@
 /* gram bench: times a spec's kernel, per back end, on random inputs. A measurement is the best of several runs, which
- * together last at least a fraction of a second. Flops are those of the plan's products, as if nothing were skipped; the
- * rate they are compared with is that of OpenBLAS's matrix product on this machine, measured in the same run. */
+ * together last at least a fraction of a second. Flops are those of the plan's products, as if nothing were skipped;
+ * the rate they are compared with is that of OpenBLAS's matrix product on this machine, measured in the same run. */
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -18,8 +18,8 @@ void gram_check_free(gram_array *arrays, int n);
 int gram_check_sample(const gram_kernel *kernel, const gram_trial *t, gram_array *inputs, char *message, size_t size);
 /* All outputs of inputs; 0, or not 0 with a message. */
 int gram_check_run(gram_kernel *kernel, gram_array *inputs, gram_array *outputs, char *message, size_t size);
-/* |got - expected| / |expected|, of dense arrays of one shape, where |expected| counts as `least` at least; infinity where
- * one is NaN or infinite and the other is not so. */
+/* |got - expected| / |expected|, of dense arrays of one shape, where |expected| counts as `least` at least; infinity
+ * where one is NaN or infinite and the other is not so. */
 double gram_check_error(const gram_array *got, const gram_array *expected, double least);
 /* What the kernel's type and its spec allow. */
 double gram_check_tolerance(const gram_kernel *kernel);

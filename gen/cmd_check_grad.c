@@ -88,8 +88,9 @@ static double length_of_way(const slopes *s)
     return sqrt(squares);
 }
 
-/* The slope along the way from differences, and whether there is no kink: then those of one step and of two agree, and the
- * slopes of the two sides are twice as far apart for two steps as for one (a kink right here leaves them as far apart). */
+/* The slope along the way from differences, and whether there is no kink: then those of one step and of two agree, and
+ * the slopes of the two sides are twice as far apart for two steps as for one (a kink right here leaves them as far
+ * apart). */
 static bool difference(slopes *s, double step, double size, double *slope, double *scale)
 {
     double values = 0, middle = value_at(s, 0, &values), d[2], bend[2];

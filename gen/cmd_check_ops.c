@@ -1,8 +1,8 @@
 /* gram check --grad without a spec: the derivatives in ops.def, row by row, against central differences in double.
  *
- * A row becomes a graph of that one operation over vectors of points, and its gradient the graph that grad.c makes of it;
- * both are computed by the reference. A point where the operation has no value, or a kink within reach of the steps, is
- * drawn again. */
+ * A row becomes a graph of that one operation over vectors of points, and its gradient the graph that grad.c makes of
+ * it; both are computed by the reference. A point where the operation has no value, or a kink within reach of the
+ * steps, is drawn again. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* gram plot: an attention matrix, coefficients or a mask, as a picture: a field for each head, query i in row i, key j in
- * column j, the darker, the more. Each field has its own scale, from its least to its greatest entry, which is printed.
- * Heads lie side by side; layers or items, or the rest of many heads, below. */
+/* gram plot: an attention matrix, coefficients or a mask, as a picture: a field for each head, query i in row i, key j
+ * in column j, the darker, the more. Each field has its own scale, from its least to its greatest entry, which is
+ * printed. Heads lie side by side; layers or items, or the rest of many heads, below. */
 #include <inttypes.h>
 #include <math.h>
 #include <png.h>

@@ -1,8 +1,8 @@
 /* Emit: the plan as C.
  *
- * The plan is put into a Lua table, the model, and the templates are rendered over it: a function for each pack and step
- * (emit_step.c), then the frame around them. Lines that depend on the formula come from print.c. A file for any compiler
- * carries the parts of the runtime that it uses (library.c); the text for TinyCC declares them. */
+ * The plan is put into a Lua table, the model, and the templates are rendered over it: a function for each pack and
+ * step (emit_step.c), then the frame around them. Lines that depend on the formula come from print.c. A file for any
+ * compiler carries the parts of the runtime that it uses (library.c); the text for TinyCC declares them. */
 #include <ctype.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 extern const char gram_template_pack[], gram_template_codes[], gram_template_args[], gram_template_declare[],
     gram_template_place[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
 
-/* --- packs --------------------------------------------------------------------------------------------------------- */
+/* --- packs -------------------------------------------------------------------------------------------------------- */
 
 static void add_pack(emitter *e, const gram_pack *pack)
 {
@@ -39,7 +39,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     gram_put(&e->bodies, "%s", render(e, gram_template_pack, "pack.c.in"));
 }
 
-/* --- the frame ----------------------------------------------------------------------------------------------------- */
+/* --- the frame ---------------------------------------------------------------------------------------------------- */
 
 static void add_names(emitter *e)
 {
@@ -207,7 +207,7 @@ static const char *kernel_body(emitter *e)
     return render(e, gram_template_kernel, "kernel.c.in");
 }
 
-/* --- the whole text ------------------------------------------------------------------------------------------------ */
+/* --- the whole text ----------------------------------------------------------------------------------------------- */
 
 /* One kernel of the text: the spec's, or that of its gradient. */
 typedef struct kernel {

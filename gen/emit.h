@@ -36,8 +36,8 @@ static inline const char *render(emitter *e, const char *template, const char *n
     return gram_template_render(e->ctx, e->L, template, name);
 }
 
-/* The comment that opens an emitted file: the formula, the spec's name and hash, the shapes, the plan with its cost, the
- * command that made it. */
+/* The comment that opens an emitted file: the formula, the spec's name and hash, the shapes, the plan with its cost,
+ * the command that made it. */
 const char *gram_emit_about(gram_ctx *ctx, const gram_spec *spec, const gram_plan *plan, const gram_request *request);
 
 /* Adds the step's functions to the bodies; the room of scratch, in numbers, that a thread of it needs. */

@@ -1,6 +1,6 @@
-/* Emit's places: where each array lies, as the lines of NAME_place. The caller's have his pointers and strides, or dense
- * ones; a view is a formula over another; those of the workspace are carved from it, and where several take turns in one
- * room (schedule.c), the room is carved first, as large as the largest of them. */
+/* Emit's places: where each array lies, as the lines of NAME_place. The caller's have his pointers and strides, or
+ * dense ones; a view is a formula over another; those of the workspace are carved from it, and where several take turns
+ * in one room (schedule.c), the room is carved first, as large as the largest of them. */
 #include <string.h>
 
 #include "emit.h"
@@ -27,7 +27,7 @@ static const char *count_of(emitter *e, const gram_step *step, const char *one)
     return gram_format(e->ctx, "%s%s", gram_emit_items(e, step->heads, step->batched, step->each), one);
 }
 
-/* --- the caller's -------------------------------------------------------------------------------------------------- */
+/* --- the caller's ------------------------------------------------------------------------------------------------- */
 
 /* The dense strides of an array with these axes, as a gram_tensor's members. */
 static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b)
@@ -108,7 +108,7 @@ static const char *place_view(emitter *e, const gram_buffer *b)
     }
 }
 
-/* --- sizes in the workspace ---------------------------------------------------------------------------------------- */
+/* --- sizes in the workspace --------------------------------------------------------------------------------------- */
 
 static const char *buffer_size(emitter *e, const gram_buffer *b)
 {
@@ -162,8 +162,8 @@ static const char *pack_size(emitter *e, int index)
     return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
 }
 
-/* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; the sides'
- * sums of each part of the queries. */
+/* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; the
+ * sides' sums of each part of the queries. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
@@ -184,7 +184,7 @@ static const char *states_size(emitter *e, const gram_step *step)
     return always ? size : gram_format(e->ctx, "%s <= GRAM_BLOCK ? %s : 0", queries, size);
 }
 
-/* --- rooms --------------------------------------------------------------------------------------------------------- */
+/* --- rooms -------------------------------------------------------------------------------------------------------- */
 
 static const char *life_name(emitter *e, const gram_life *life)
 {
@@ -310,7 +310,7 @@ static void add_rooms(emitter *e)
     gram_template_end(e->L);
 }
 
-/* --- the workspace's ----------------------------------------------------------------------------------------------- */
+/* --- the workspace's ---------------------------------------------------------------------------------------------- */
 
 static const char *place_output(emitter *e, int buffer)
 {
@@ -380,7 +380,7 @@ static const char *place_pack(emitter *e, int index)
                        place_of(e, GRAM_LIFE_PACK, index), batch, each, col);
 }
 
-/* --- all ----------------------------------------------------------------------------------------------------------- */
+/* --- all ---------------------------------------------------------------------------------------------------------- */
 
 static bool is_used(const gram_plan *plan, int buffer)
 {

@@ -1,6 +1,6 @@
 /* Emit's streams: the predicate over ranges, the epilogue, and the loops over tiles, which come twice: over all blocks
- * of queries, with keys packed beforehand; and, where the queries fit one block when the kernel runs (a decoding step, a
- * short sequence), over keys where they lie. */
+ * of queries, with keys packed beforehand; and, where the queries fit one block when the kernel runs (a decoding step,
+ * a short sequence), over keys where they lie. */
 #include <ctype.h>
 #include <string.h>
 
@@ -59,7 +59,7 @@ const char *gram_emit_range(emitter *e, const gram_step *step)
     return range;
 }
 
-/* --- the epilogue -------------------------------------------------------------------------------------------------- */
+/* --- the epilogue ------------------------------------------------------------------------------------------------- */
 
 static int add_stores(emitter *e, const gram_step *step)
 {
@@ -110,7 +110,7 @@ const char *gram_emit_epilogue(emitter *e, const gram_step *step, int *tiles)
     return set_parameters(e, "finish", body, all, n);
 }
 
-/* --- few queries --------------------------------------------------------------------------------------------------- */
+/* --- few queries -------------------------------------------------------------------------------------------------- */
 
 /* The greatest common divisor. */
 static int common(int a, int b)
@@ -118,8 +118,8 @@ static int common(int a, int b)
     return b ? common(b, a % b) : a;
 }
 
-/* How many heads, one after the other, share everything that belongs to keys. Blocks that are scaled by what is computed
- * for each head are made with it. */
+/* How many heads, one after the other, share everything that belongs to keys. Blocks that are scaled by what is
+ * computed for each head are made with it. */
 static int sharing(emitter *e, const gram_step *step)
 {
     int heads = step->heads > 1 ? step->heads : 1, group = heads;
@@ -134,8 +134,8 @@ static int sharing(emitter *e, const gram_step *step)
     return group > 1 ? group : 1;
 }
 
-/* The sums of a head's part, and what else it has a number of for each query, by their names. A group's heads have theirs
- * one below the other, all sums first. */
+/* The sums of a head's part, and what else it has a number of for each query, by their names. A group's heads have
+ * theirs one below the other, all sums first. */
 static const char *state_places(emitter *e, const gram_step *step, int group, const char *where)
 {
     gram_text text = {.ctx = e->ctx};

@@ -1,8 +1,8 @@
 /* Grad: reverse mode over the graph.
  *
- * From the outputs to the inputs, each node hands its gradient on to its operands by its operation's rule (grad_rules.c). The
- * result is a graph like any other: simplify and plan make of it what they make of a formula, so scores are made again tile
- * by tile where the forward streams them, and what is low rank or linear stays so. */
+ * From the outputs to the inputs, each node hands its gradient on to its operands by its operation's rule
+ * (grad_rules.c). The result is a graph like any other: simplify and plan make of it what they make of a formula, so
+ * scores are made again tile by tile where the forward streams them, and what is low rank or linear stays so. */
 #include "grad.h"
 
 #include <string.h>
@@ -34,8 +34,8 @@ static void check_free(const gram_reverse *r, const gram_spec *out, const char *
         gram_fail(r->ctx, (gram_loc){0}, "the gradient of %s: the name %s is taken", r->spec->name, name);
 }
 
-/* The declaration of an output O as an input: an array like O's. A row is declared as a column and turned, for so vectors
- * lie; a gradient lies as its input. */
+/* The declaration of an output O as an input: an array like O's. A row is declared as a column and turned, for so
+ * vectors lie; a gradient lies as its input. */
 static gram_input declaration(const gram_output *output)
 {
     const gram_node *node = output->node;

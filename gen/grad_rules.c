@@ -1,13 +1,13 @@
-/* The rules of reverse mode, an operation each: how a node's gradient is handed on to its operands. The table is at the end;
- * scalar operations have theirs in ops.def. A gradient has its node's shape; where a rule's formula is larger, because the
- * node was repeated over rows, columns or heads, gram_collect sums it up. */
+/* The rules of reverse mode, an operation each: how a node's gradient is handed on to its operands. The table is at the
+ * end; scalar operations have theirs in ops.def. A gradient has its node's shape; where a rule's formula is larger,
+ * because the node was repeated over rows, columns or heads, gram_collect sums it up. */
 #include "grad_rules.h"
 
 #include <string.h>
 
 #include "derive.h"
 
-/* --- shorthands ---------------------------------------------------------------------------------------------------- */
+/* --- shorthands --------------------------------------------------------------------------------------------------- */
 
 static gram_node *un(gram_reverse *r, gram_op op, gram_node *a)
 {
@@ -94,7 +94,7 @@ static gram_node *with_heads(gram_reverse *r, gram_node *a, int heads)
     return heads ? gram_node_make(r->ctx, r->loc, GRAM_OP_SPLIT_HEADS, 1, &a, &like) : a;
 }
 
-/* --- collecting ---------------------------------------------------------------------------------------------------- */
+/* --- collecting --------------------------------------------------------------------------------------------------- */
 
 /* The sums over groups of heads, as many groups as `heads`; what one head drops and another does not is 0 there. */
 static gram_node *sum_groups(gram_reverse *r, gram_node *g, int heads)
@@ -155,8 +155,8 @@ static gram_node *condition(gram_reverse *r, const gram_node *g)
     return counting(g) == 1 ? g->args[0] : un(r, GRAM_OP_NOT, g->args[0]);
 }
 
-/* The sum of two gradients of one node. Where neither counts it is where(p, x, 0) again (derived says what for); dropped
- * entries, if the two drop different ones, meet as zeros. */
+/* The sum of two gradients of one node. Where neither counts it is where(p, x, 0) again (derived says what for);
+ * dropped entries, if the two drop different ones, meet as zeros. */
 static gram_node *together(gram_reverse *r, gram_node *a, gram_node *b)
 {
     if (a->keep != b->keep)
@@ -177,10 +177,10 @@ void gram_collect(gram_reverse *r, gram_node *a, gram_node *g)
     *has = *has ? together(r, *has, g) : g;
 }
 
-/* --- rules: node's gradient g is handed on to its operands --------------------------------------------------------- */
+/* --- rules: node's gradient g is handed on to its operands -------------------------------------------------------- */
 
-/* What operand k gets. Where g is where(p, x, 0), it is where(p, what it gets of x, 0): what does not count has no gradient,
- * whatever a derivative is there (of sqrt at 0, say, infinite: 0 times it would be NaN). */
+/* What operand k gets. Where g is where(p, x, 0), it is where(p, what it gets of x, 0): what does not count has no
+ * gradient, whatever a derivative is there (of sqrt at 0, say, infinite: 0 times it would be NaN). */
 static gram_node *derived(gram_reverse *r, gram_node *node, int k, gram_node *g)
 {
     int value = counting(g);
@@ -265,7 +265,8 @@ static void sqdist(gram_reverse *r, gram_node *node, gram_node *g)
     }
 }
 
-/* D_ij = sum_p |z_pi - x_pj|: row p of dZ is the sum over j of sign(z_pi - x_pj) dD_ij, and of dX that over i, negated. */
+/* D_ij = sum_p |z_pi - x_pj|: row p of dZ is the sum over j of sign(z_pi - x_pj) dD_ij, and of dX that over i,
+ * negated. */
 static void dist1(gram_reverse *r, gram_node *node, gram_node *g)
 {
     gram_node *Z = node->args[0], *X = node->args[1];
@@ -291,8 +292,8 @@ static void sum(gram_reverse *r, gram_node *node, gram_node *g)
     gram_collect(r, a, a->keep ? bi(r, GRAM_OP_KEEP, all, a->keep) : all);
 }
 
-/* The gradient goes to the entries that are the maximum, in equal shares. Entries are made again to be held against it, perhaps
- * by products in another order: what is a rounding error away from it is the maximum too. */
+/* The gradient goes to the entries that are the maximum, in equal shares. Entries are made again to be held against it,
+ * perhaps by products in another order: what is a rounding error away from it is the maximum too. */
 static void maximum(gram_reverse *r, gram_node *node, gram_node *g)
 {
     gram_node *a = node->args[0], *error = bi(r, GRAM_OP_MUL, real(r, 1e-5), un(r, GRAM_OP_ABS, node));

@@ -1,6 +1,7 @@
-/* The gradient of a scan is a scan the other way: its state is the gradient of the state, and it walks the states before each
- * column, kept by another walk of f, with f's columns and the gradients of its output columns. What f captured gets a sum
- * over columns: where each column adds a product a b', of what is kept for all columns, it is one product A B'. */
+/* The gradient of a scan is a scan the other way: its state is the gradient of the state, and it walks the states
+ * before each column, kept by another walk of f, with f's columns and the gradients of its output columns. What f
+ * captured gets a sum over columns: where each column adds a product a b', of what is kept for all columns, it is one
+ * product A B'. */
 #include "grad_rules.h"
 #include "scan.h"
 
@@ -57,7 +58,7 @@ static gram_node *gradient_of(const back *b, int k)
     return NULL;
 }
 
-/* --- the draft ----------------------------------------------------------------------------------------------------- */
+/* --- the draft ---------------------------------------------------------------------------------------------------- */
 
 static void add_state(back *b, gram_node *first, gram_node *stand_in)
 {
@@ -144,7 +145,7 @@ static void reverse(back *b)
     gram_reverse_run(&b->inner, by, n, got);
 }
 
-/* --- what is captured ---------------------------------------------------------------------------------------------- */
+/* --- what is captured --------------------------------------------------------------------------------------------- */
 
 static bool is_column(const gram_node *a)
 {
@@ -202,7 +203,7 @@ static void add_results(back *b)
     }
 }
 
-/* --- handing on ---------------------------------------------------------------------------------------------------- */
+/* --- handing on --------------------------------------------------------------------------------------------------- */
 
 static gram_node *turned(const back *b, gram_node *a)
 {

@@ -57,9 +57,9 @@ typedef struct gram_option {
 
 /* A derivative of a kernel by the inputs named; n 0: by those that the spec's `grad` names, or all that take floats.
  * Reverse mode, NAME_backward: beside the inputs it takes dO for each output O (left out: zeros), and gives dX for each
- * input X named. Forward mode, NAME_forward: it takes tX for each input X named (left out: zeros), and gives tO for each
- * output O, the derivative of O along them. With `given`, reverse mode takes each output O itself too, as the kernel gave it, and
- * does not compute again what it holds: a logsumexp and a softmax's sums, say. */
+ * input X named. Forward mode, NAME_forward: it takes tX for each input X named (left out: zeros), and gives tO for
+ * each output O, the derivative of O along them. With `given`, reverse mode takes each output O itself too, as the
+ * kernel gave it, and does not compute again what it holds: a logsumexp and a softmax's sums, say. */
 typedef struct gram_derivative {
     int forward;
     int n;
@@ -88,9 +88,9 @@ typedef struct gram_load_options {
 } gram_load_options;
 
 /* Kernels kept by content: of all loads through one store that ask for the same (spec, options, and files that it may
- * require) only the first compiles; the others share its kernel, and each gram_free gives back one share. Some that nobody
- * uses any more are kept for the next load. Loads may come from many threads at once. NULL when out of memory. Freeing a
- * store leaves kernels in use as they are. */
+ * require) only the first compiles; the others share its kernel, and each gram_free gives back one share. Some that
+ * nobody uses any more are kept for the next load. Loads may come from many threads at once. NULL when out of memory.
+ * Freeing a store leaves kernels in use as they are. */
 gram_store *gram_store_new(void);
 void gram_store_free(gram_store *store);
 

@@ -1,5 +1,5 @@
-/* Sizes, the table of operations, and the making of nodes: gram_node_make asks shape.c for the result's shape, then looks
- * for an equal node made before, so that equal formulas are one node and a pass may compare pointers. */
+/* Sizes, the table of operations, and the making of nodes: gram_node_make asks shape.c for the result's shape, then
+ * looks for an equal node made before, so that equal formulas are one node and a pass may compare pointers. */
 #include "ir.h"
 
 #include <string.h>

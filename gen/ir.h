@@ -39,7 +39,8 @@ bool gram_dim_fits(gram_dim a, gram_dim b);     /* can the two be added? */
 gram_dim gram_dim_times(gram_dim a, int64_t k); /* the number 0 where that is too large a size */
 /* "n + k", "n + 1": more than one term. */
 bool gram_dim_is_sum(gram_dim a);
-/* May the two meet in an operation? Equal ones may; a sum of sizes meets anything, and is checked when the kernel runs. */
+/* May the two meet in an operation? Equal ones may; a sum of sizes meets anything, and is checked when the
+ * kernel runs. */
 bool gram_dim_meets(gram_dim a, gram_dim b);
 
 typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
@@ -186,13 +187,15 @@ typedef struct gram_output {
     bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 
-/* A node whose value an input holds too, so that no kernel need compute it: a gradient's, of an output that is given. */
+/* A node whose value an input holds too, so that no kernel need compute it: a gradient's, of an output that is
+ * given. */
 typedef struct gram_given {
     gram_node *node;
     const gram_input *input;
 } gram_given;
 
-/* Two sizes that met in an operation, at least one of them a sum: the kernel checks that they are equal when it runs. */
+/* Two sizes that met in an operation, at least one of them a sum: the kernel checks that they are equal when it
+ * runs. */
 typedef struct gram_check {
     gram_dim a, b;
     gram_loc loc;

@@ -1,7 +1,7 @@
-/* Items: a part of simplify. Inside `each` a matrix has few columns, and there is one for each column outside. W T, gelu(T), a
- * norm down the columns: what looks at one column at a time is the same for the columns of all items side by side, which is
- * one large matrix in place of many small ones, and how the array lies anyway. Only where columns of an item meet, in scores
- * and in products with them, are items computed one by one. */
+/* Items: a part of simplify. Inside `each` a matrix has few columns, and there is one for each column outside. W T,
+ * gelu(T), a norm down the columns: what looks at one column at a time is the same for the columns of all items side by
+ * side, which is one large matrix in place of many small ones, and how the array lies anyway. Only where columns of an
+ * item meet, in scores and in products with them, are items computed one by one. */
 #include "simplify_rules.h"
 
 /* a's entries in another shape: the one they had before, or one RESHAPE of it. */

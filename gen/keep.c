@@ -1,5 +1,5 @@
-/* The rules of dropped entries: which of a node's entries are dropped, from which of its operands' are. A predicate is a
- * node like any other, so the rule for an operation that moves entries is the same operation on the predicate. */
+/* The rules of dropped entries: which of a node's entries are dropped, from which of its operands' are. A predicate is
+ * a node like any other, so the rule for an operation that moves entries is the same operation on the predicate. */
 #include "shape.h"
 
 typedef struct rule {

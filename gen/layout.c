@@ -1,4 +1,5 @@
-/* The axes of arrays and the slots of the args struct; see layout.h, and interface.md's "Emitted C" for the contract. */
+/* The axes of arrays and the slots of the args struct; see layout.h, and interface.md's "Emitted C" for the
+ * contract. */
 #include "layout.h"
 
 /* Axes by kind of declaration, outermost first; a letter that the declaration does not have is left out. */

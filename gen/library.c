@@ -1,7 +1,8 @@
 /* Library: the parts of the runtime's headers that a kernel needs, in the order they stand there.
  *
  * The headers are rows of chunks parted by blank lines (see runtime/kernel.h). A chunk is needed where a name that it
- * defines occurs in needed text; starting from the kernel's own text, that closes over what chunks use among themselves. */
+ * defines occurs in needed text; starting from the kernel's own text, that closes over what chunks use among
+ * themselves. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* Plan: which loops compute the outputs.
  *
- * Walking from the outputs, a node whose value is needed as an array gets a buffer and a step that computes it. A product
- * V P with P a formula over pairs is not a product of arrays but a sum over P's rows: it becomes a stream, and all sums
- * over the same P share one. How a formula's tiles are computed is program.c's part; planner.h lists the others. */
+ * Walking from the outputs, a node whose value is needed as an array gets a buffer and a step that computes it. A
+ * product V P with P a formula over pairs is not a product of arrays but a sum over P's rows: it becomes a stream, and
+ * all sums over the same P share one. How a formula's tiles are computed is program.c's part; planner.h lists the
+ * others. */
 #include <string.h>
 
 #include "chain.h"
@@ -11,7 +12,7 @@
 #include "planner.h"
 #include "simplify.h"
 
-/* --- from a node to the steps that compute it ---------------------------------------------------------------------- */
+/* --- from a node to the steps that compute it --------------------------------------------------------------------- */
 
 /* Node's value into a buffer of its shape, which may be a part of another's. */
 void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
@@ -85,7 +86,8 @@ static bool varies(gram_planner *p, const gram_node *node)
     return holds_loop(node, gram_alloc(p->ctx, (size_t)node->id + 1));
 }
 
-/* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen turned. */
+/* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen
+ * turned. */
 static bool lies_turned(const gram_node *node)
 {
     return !gram_dim_known(node->rows) && gram_dim_known(node->cols) && !gram_dim_is(node->cols, 1) &&
@@ -115,7 +117,7 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
     return gram_plan_hold(p, node, buffer);
 }
 
-/* --- the pass ------------------------------------------------------------------------------------------------------ */
+/* --- the pass ----------------------------------------------------------------------------------------------------- */
 
 static void visit(gram_planner *p, gram_node *node, char *seen)
 {
@@ -156,8 +158,8 @@ static bool is_live(const gram_planner *p, const gram_node *node)
     return false;
 }
 
-/* A softmax inside a formula over pairs needs the log-sum-exp of its scores, which may then be summed up together with what
- * is summed with the softmax itself; and where it stands transposed, the scores so. */
+/* A softmax inside a formula over pairs needs the log-sum-exp of its scores, which may then be summed up together with
+ * what is summed with the softmax itself; and where it stands transposed, the scores so. */
 static void list_parts_of_softmax(gram_planner *p)
 {
     gram_node **users = p->live;
@@ -178,8 +180,8 @@ static void list_parts_of_softmax(gram_planner *p)
         }
 }
 
-/* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. What is left of circulant
- * matrices is read entry by entry. */
+/* A B with A a formula over pairs is (B' A')': sums run down the columns of the streamed factor. What is left of
+ * circulant matrices is read entry by entry. */
 static gram_node *oriented(gram_planner *p, gram_node *node, gram_node **done)
 {
     gram_ctx *ctx = p->ctx;

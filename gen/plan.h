@@ -1,5 +1,5 @@
-/* The plan: plain data that says which loops run over which arrays. Made by plan.c, printed by plan_print.c, turned into C
- * by emit.c.
+/* The plan: plain data that says which loops run over which arrays. Made by plan.c, printed by plan_print.c, turned
+ * into C by emit.c.
  *
  * A step works on a tile space: *lanes* are the rows of its matrix (keys, or the features of a token) and lie along
  * vectors, 64 to a tile; *queries* are its columns, up to 64 to a block. Two kinds of step cover every formula:
@@ -49,7 +49,8 @@ typedef struct gram_buffer {
 } gram_buffer;
 
 /* A copy made once per head and item: columns padded to whole vectors; panels of 64 rows, transposed; or such panels of
- * -1, 0 and 1 as bits, a word for each GRAM_WORD of them that says which are not 0, and one that says which are below 0. */
+ * -1, 0 and 1 as bits, a word for each GRAM_WORD of them that says which are not 0, and one that says which are below
+ * 0. */
 typedef enum gram_pack_kind { GRAM_PACK_PADDED, GRAM_PACK_PANELS, GRAM_PACK_PLANES } gram_pack_kind;
 typedef struct gram_pack {
     int buffer;
@@ -109,7 +110,8 @@ typedef struct gram_leaf {
 } gram_leaf;
 
 /* A sum over lanes: rows x queries += left (rows x lanes) times the tile that instruction `root` makes. Or, a side of a
- * stream, over its queries: rows x lanes += left (rows x queries) times the tile turned; without left, the tile's column. */
+ * stream, over its queries: rows x lanes += left (rows x queries) times the tile turned; without left, the tile's
+ * column. */
 typedef struct gram_sum {
     const gram_node *node;
     int left;
@@ -188,8 +190,8 @@ typedef struct gram_phase {
 } gram_phase;
 
 /* An array of the workspace: a buffer, a pack, or the states that a step has for its parts. It is in use from phase
- * `first` to phase `last`, both counted; last is -1 where it is not used at all. A loop of few queries, which runs where
- * `few` is no more than GRAM_BLOCK, may need it to phase `few_last`. */
+ * `first` to phase `last`, both counted; last is -1 where it is not used at all. A loop of few queries, which runs
+ * where `few` is no more than GRAM_BLOCK, may need it to phase `few_last`. */
 typedef enum gram_life_kind { GRAM_LIFE_BUFFER, GRAM_LIFE_PACK, GRAM_LIFE_STATES } gram_life_kind;
 typedef struct gram_life {
     gram_life_kind kind;

@@ -3,7 +3,7 @@
 
 #include "planner.h"
 
-/* --- buffers ------------------------------------------------------------------------------------------------------- */
+/* --- buffers ------------------------------------------------------------------------------------------------------ */
 
 void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size)
 {
@@ -129,7 +129,7 @@ int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim in
     return plan->npacks++;
 }
 
-/* --- the table of what has a buffer -------------------------------------------------------------------------------- */
+/* --- the table of what has a buffer ------------------------------------------------------------------------------- */
 
 void gram_plan_know(gram_planner *p, int id)
 {

@@ -3,9 +3,9 @@
  *     g_ij = (k_i' q_j) u_i w_j exp(x_ij),   x_ij = c_j - c_i,   kept where i <= j (or i >= j: the walk goes backwards)
  *
  * with one factor for each key, one for each query, and a decay whose exponent is a difference of running sums or the
- * like. Then all keys before a block of queries come in as one matrix, the sum of u_i exp(x_ij) v_i k_i' with the block's
- * first query for j; what another query makes of it is exp(c_j - c_first), and that is x's own difference at any key. So
- * x is never taken apart, and its value is as exact as the formula's. */
+ * like. Then all keys before a block of queries come in as one matrix, the sum of u_i exp(x_ij) v_i k_i' with the
+ * block's first query for j; what another query makes of it is exp(c_j - c_first), and that is x's own difference at
+ * any key. So x is never taken apart, and its value is as exact as the formula's. */
 #include "chain.h"
 #include "planner.h"
 #include "simplify.h"
@@ -95,9 +95,9 @@ static bool has_opposite(const terms *t, int k)
     return false;
 }
 
-/* Is it a difference c_j - c_i of what queries and keys have alike (running sums, positions)? Then a token that makes it
- * infinite makes it NaN with itself too, so that the walk may see the sums from any token; other sums may shut single
- * keys or queries out, through which the walk could not see. */
+/* Is it a difference c_j - c_i of what queries and keys have alike (running sums, positions)? Then a token that makes
+ * it infinite makes it NaN with itself too, so that the walk may see the sums from any token; other sums may shut
+ * single keys or queries out, through which the walk could not see. */
 static bool is_difference(gram_ctx *ctx, const gram_node *a)
 {
     terms t = {.ctx = ctx};
@@ -142,7 +142,8 @@ static bool is_causal(const gram_node *keep, bool *backwards)
     return keep->args[*backwards]->op == GRAM_OP_ROW && keep->args[!*backwards]->op == GRAM_OP_COL;
 }
 
-/* Nothing but sums, over one product, of sizes that are known; the coefficients' own may be among them (a normalisation). */
+/* Nothing but sums, over one product, of sizes that are known; the coefficients' own may be among them (a
+ * normalisation). */
 static bool sums_products(const gram_step *step)
 {
     bool own =

@@ -1,6 +1,7 @@
-/* Names of arrays and steps, for the reader of emitted C, given when the plan is made. An array of the workspace that is a
- * product of what has a name is named after its factors (WK_X), any other after the operation that gives it; a view after
- * what it looks at, a step after what it computes. A number tells apart what would be named alike, in order of the steps. */
+/* Names of arrays and steps, for the reader of emitted C, given when the plan is made. An array of the workspace that
+ * is a product of what has a name is named after its factors (WK_X), any other after the operation that gives it; a
+ * view after what it looks at, a step after what it computes. A number tells apart what would be named alike, in order
+ * of the steps. */
 #include <string.h>
 
 #include "planner.h"
@@ -31,7 +32,7 @@ static const char *free_name(gram_planner *p, const char *name)
     return free;
 }
 
-/* --- arrays -------------------------------------------------------------------------------------------------------- */
+/* --- arrays ------------------------------------------------------------------------------------------------------- */
 
 /* "WK_X" of WK X, whichever way its factors are turned; NULL where a factor is a formula that has no array. */
 static const char *factor_name(gram_planner *p, const gram_node *node)

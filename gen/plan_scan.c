@@ -1,5 +1,5 @@
-/* A scan's step: its operands as arrays, and what f makes of a column as a plan of its own, whose arrays each thread has in
- * its scratch. All results of a scan that are used come from one walk. */
+/* A scan's step: its operands as arrays, and what f makes of a column as a plan of its own, whose arrays each thread
+ * has in its scratch. All results of a scan that are used come from one walk. */
 #include <string.h>
 
 #include "passes.h"

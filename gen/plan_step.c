@@ -1,5 +1,5 @@
-/* Steps that compute a node's value into a buffer, but for streams: maps over tiles, parts side by side, what is done to
- * a whole matrix at once, what is added up where indices say, sums over the batch's items. */
+/* Steps that compute a node's value into a buffer, but for streams: maps over tiles, parts side by side, what is done
+ * to a whole matrix at once, what is added up where indices say, sums over the batch's items. */
 #include <math.h>
 #include <string.h>
 

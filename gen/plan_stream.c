@@ -1,6 +1,6 @@
-/* Streams: a product V P with P a formula over pairs is not a product of arrays but a sum over P's rows, whose tiles are
- * made and forgotten; so are sums, maxima and logsumexps down P's columns. All over the same P share one loop, and a
- * formula over their results follows in its epilogue. */
+/* Streams: a product V P with P a formula over pairs is not a product of arrays but a sum over P's rows, whose tiles
+ * are made and forgotten; so are sums, maxima and logsumexps down P's columns. All over the same P share one loop, and
+ * a formula over their results follows in its epilogue. */
 #include <string.h>
 
 #include "chain.h"
@@ -41,8 +41,8 @@ bool gram_holds_product(gram_planner *p, const gram_node *a)
     return holds;
 }
 
-/* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over pairs;
- * and where P is larger than what it is summed into (a feed-forward layer's hidden features). */
+/* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over
+ * pairs; and where P is larger than what it is summed into (a feed-forward layer's hidden features). */
 bool gram_is_streamed(gram_planner *p, const gram_node *P, double result)
 {
     bool used_once = P->id >= p->known || p->users[P->id] <= 1;
@@ -245,8 +245,8 @@ static int add_column_terms(gram_planner *p, gram_node *weights, gram_node **gro
     return n;
 }
 
-/* All sums that stream with node, none of which needs another first; then those that share its products, and from *sides
- * on those that do so turned. */
+/* All sums that stream with node, none of which needs another first; then those that share its products, and from
+ * *sides on those that do so turned. */
 static int collect_group(gram_planner *p, gram_node *node, gram_node **group, int *sides)
 {
     int n = 0;
@@ -355,7 +355,8 @@ static bool is_output(gram_planner *p, const gram_node *node)
     return false;
 }
 
-/* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there is one. */
+/* The stream of the group, and then, block by block, `last` (a formula over its sums, into buffer) where there
+ * is one. */
 static void stream_into(gram_planner *p, gram_node **group, int sides, int n, gram_node *last, int buffer)
 {
     gram_group under_way = {group, n, p->under_way};
@@ -436,8 +437,8 @@ static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *n
     return ready;
 }
 
-/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes; and one of one
- * row over statistics at the rate of its columns, all in one tile. */
+/* A formula of one column is made at the rate of its rows, not in the pass over columns that a stream makes; and one of
+ * one row over statistics at the rate of its columns, all in one tile. */
 bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer)
 {
     bool column = gram_dim_is(node->cols, 1);

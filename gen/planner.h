@@ -35,14 +35,14 @@ typedef struct gram_planner {
     int nlive;
 } gram_planner;
 
-/* --- plan.c -------------------------------------------------------------------------------------------------------- */
+/* --- plan.c ------------------------------------------------------------------------------------------------------- */
 
 /* The buffer that holds node's value, computed by steps added to the plan where there is none yet. */
 int gram_plan_buffer(gram_planner *p, gram_node *node);
 /* Adds what computes node's value into a buffer of its shape, which may be a part of another's. */
 void gram_plan_into(gram_planner *p, gram_node *node, int buffer);
 
-/* --- plan_array.c -------------------------------------------------------------------------------------------------- */
+/* --- plan_array.c ------------------------------------------------------------------------------------------------- */
 
 /* Room for one more entry of an array that has n: old itself, or a larger copy. */
 void *gram_plan_grow(gram_ctx *ctx, void *old, int n, size_t size);
@@ -91,7 +91,7 @@ void gram_plan_check_in_place(gram_planner *p);
 /* Names the workspace's arrays, views and steps of a plan that is made. */
 void gram_plan_names(gram_planner *p);
 
-/* --- plan_step.c --------------------------------------------------------------------------------------------------- */
+/* --- plan_step.c -------------------------------------------------------------------------------------------------- */
 
 /* A step of a template over a matrix of this shape; not in the plan yet. */
 gram_step *gram_plan_new_step(gram_planner *p, const char *template, const gram_node *shape);
@@ -103,8 +103,8 @@ void gram_plan_root(gram_planner *p, gram_step *step, gram_program *program, gra
 /* The node under its KEEPs. */
 const gram_node *gram_kept_value(const gram_node *node);
 /* Steps that compute node into a buffer of its shape: a formula or a product of arrays; what stands side by side, each
- * into its place; what is done to a whole matrix at once; products with circulant matrices; what is added up where indices
- * say; the sum over the batch's items. */
+ * into its place; what is done to a whole matrix at once; products with circulant matrices; what is added up where
+ * indices say; the sum over the batch's items. */
 void gram_plan_map(gram_planner *p, gram_node *node, int buffer);
 void gram_plan_parts(gram_planner *p, gram_node *node, int buffer);
 void gram_plan_whole(gram_planner *p, gram_node *node, int buffer);
@@ -114,7 +114,7 @@ void gram_plan_sum_items(gram_planner *p, gram_node *node, int buffer);
 bool gram_is_parts(const gram_node *node);
 bool gram_is_whole(const gram_node *node);
 
-/* --- plan_stream.c ------------------------------------------------------------------------------------------------- */
+/* --- plan_stream.c ------------------------------------------------------------------------------------------------ */
 
 /* Is node computed entry by entry from other matrices, so that a tile of it can be made where it is used? */
 bool gram_is_formula(const gram_node *node);
@@ -135,12 +135,12 @@ bool gram_plan_fused(gram_planner *p, gram_node *node, int buffer);
 /* A stream for each column of the result of an OVER: the sums over k of a formula of k, i and the column. */
 void gram_plan_over(gram_planner *p, gram_node *node, int buffer);
 
-/* --- plan_scan.c --------------------------------------------------------------------------------------------------- */
+/* --- plan_scan.c -------------------------------------------------------------------------------------------------- */
 
 /* The walk that computes node, a result of a scan, into the buffer, and the scan's other results with it. */
 void gram_plan_scan(gram_planner *p, gram_node *node, int buffer);
 
-/* --- plan_loop.c, plan_linear.c ------------------------------------------------------------------------------------ */
+/* --- plan_loop.c, plan_linear.c ----------------------------------------------------------------------------------- */
 
 /* Chooses the loop of a stream whose program is made; how it is linear in the tokens, or NULL. */
 void gram_choose_loop(gram_planner *p, gram_step *step);
@@ -148,14 +148,15 @@ gram_linear *gram_linear_of(gram_planner *p, gram_step *step);
 /* Is a sum linear when it streams alone, so that no pass over all pairs should take it along? */
 bool gram_is_linear_sum(gram_planner *p, const gram_node *sum);
 
-/* --- program.c ----------------------------------------------------------------------------------------------------- */
+/* --- program.c ---------------------------------------------------------------------------------------------------- */
 
 /* Does the caller give what the node computes (a gradient's given outputs)? */
 bool gram_plan_is_given(const gram_planner *p, const gram_node *node);
-/* Is it a formula over products, of tokens and not of pairs, that other formulas use too? Its products are worth keeping. */
+/* Is it a formula over products, of tokens and not of pairs, that other formulas use too? Its products are worth
+ * keeping. */
 bool gram_is_shared(gram_planner *p, const gram_node *node);
-/* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In an
- * epilogue, the step's own sums and statistics are at hand. */
+/* Adds the instructions for node's tiles to the program of step (its leaves go into step->leaves); the instruction. In
+ * an epilogue, the step's own sums and statistics are at hand. */
 int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gram_node *node);
 /* The instruction that adds a SCATTER's tiles to its buffer. */
 int gram_program_scatter(gram_planner *p, gram_step *step, gram_node *node, int buffer);

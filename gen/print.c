@@ -1,8 +1,9 @@
 /* Print: a program's instructions as C.
  *
- * For a C compiler, instructions of one rate are fused into one loop of vector expressions; tiles are written only where
- * a primitive or the next loop reads them. For TinyCC, which neither inlines nor vectorises, each instruction is one call
- * of the runtime's primitive. In both, a value's name tells its rate: c one number, q per query, k per lane, t a tile. */
+ * For a C compiler, instructions of one rate are fused into one loop of vector expressions; tiles are written only
+ * where a primitive or the next loop reads them. For TinyCC, which neither inlines nor vectorises, each instruction is
+ * one call of the runtime's primitive. In both, a value's name tells its rate: c one number, q per query, k per lane, t
+ * a tile. */
 #include <math.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ const gram_print_type gram_print_types[] = {
     [GRAM_BOOL] = {"gram_bits", "gram_mask", "gram_v_loadm", "gram_v_storem", "gram_v_splatm"},
 };
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim)
 {
@@ -89,7 +90,7 @@ const char *gram_print_array(gram_printer *p, int k)
     return gram_format(p->ctx, "%c%d", instr->rate == GRAM_RATE_LANE ? 'k' : letters[instr->rate], k);
 }
 
-/* --- which instruction goes where ---------------------------------------------------------------------------------- */
+/* --- which instruction goes where --------------------------------------------------------------------------------- */
 
 static void mark(gram_printer *p, int k)
 {
@@ -134,7 +135,7 @@ bool gram_print_is_array(const gram_printer *p, int k)
     return false;
 }
 
-/* --- one instruction's text ---------------------------------------------------------------------------------------- */
+/* --- one instruction's text --------------------------------------------------------------------------------------- */
 
 static const char *one_number(gram_printer *p, const gram_instr *instr)
 {
@@ -233,8 +234,8 @@ static bool is_small(gram_dim d)
     return gram_dim_known(d) && d.number <= SMALL;
 }
 
-/* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing, but
- * where a scan makes it for every column. */
+/* Is it a product of small matrices, in float? Errors multiply along a chain of them, and double costs next to nothing,
+ * but where a scan makes it for every column. */
 static bool is_fine(const gram_printer *p, const gram_leaf *leaf)
 {
     return p->plan->real_bits == 32 && !p->plan->spec->scan && leaf->op == GRAM_OP_MATMUL && is_small(leaf->inner) &&
@@ -371,7 +372,7 @@ static void put_call(gram_printer *p, gram_text *out, int k)
                  instr->kind == GRAM_I_ROW ? "lanes" : "queries", instr->kind == GRAM_I_ROW ? "lane" : "query");
 }
 
-/* --- the sections -------------------------------------------------------------------------------------------------- */
+/* --- the sections ------------------------------------------------------------------------------------------------- */
 
 /* Is k an operand of a primitive, a lookup's index or a product's factor, which take arrays? */
 static bool is_read_by_call(const gram_printer *p, int k)

@@ -1,9 +1,9 @@
 /* Programs: a formula over tiles as a list of instructions.
  *
  * A node whose rate is less than a pair's becomes an instruction of that rate, so that emit.c can place it outside the
- * loop over pairs: what depends on the query only is computed once per block, on the key only once per tile. Products of
- * two matrices at hand are leaves; whatever cannot be computed entry by entry is computed by a step of its own first,
- * and loaded. */
+ * loop over pairs: what depends on the query only is computed once per block, on the key only once per tile. Products
+ * of two matrices at hand are leaves; whatever cannot be computed entry by entry is computed by a step of its own
+ * first, and loaded. */
 #include <math.h>
 #include <string.h>
 

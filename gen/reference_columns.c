@@ -1,4 +1,5 @@
-/* The reference's operations down each column of a matrix: maxima, softmax and its like, thresholds, the largest entries. */
+/* The reference's operations down each column of a matrix: maxima, softmax and its like, thresholds, the largest
+ * entries. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -89,8 +90,8 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Is the sum of 2^(a - g) at most 1, over integers from the greatest on? What is left of the 1 is a multiple of the last
- * term, so exact; once it is n terms, all others fit. */
+/* Is the sum of 2^(a - g) at most 1, over integers from the greatest on? What is left of the 1 is a multiple of the
+ * last term, so exact; once it is n terms, all others fit. */
 static bool fits_in_one(const double *a, int64_t n, double g)
 {
     double left = 1;
@@ -105,7 +106,8 @@ static bool fits_in_one(const double *a, int64_t n, double g)
     return true;
 }
 
-/* ceil(log2 of the sum of 2^a); a column with a number that is no integer is summed in double. NaN when out of memory. */
+/* ceil(log2 of the sum of 2^a); a column with a number that is no integer is summed in double. NaN when out of
+ * memory. */
 static double log2_ceil_of(const gram_operand *a, int64_t j)
 {
     double *all = calloc((size_t)a->rows + 1, sizeof *all), max = column_max(a, j), sum = 0, g = max;

@@ -1,5 +1,6 @@
-/* The reference's scan: f in double on one column after the other, which are the items of a batch to it. A state's first value
- * and what follows each column lie one after the other, so that an item reads the state that the one before it wrote. */
+/* The reference's scan: f in double on one column after the other, which are the items of a batch to it. A state's
+ * first value and what follows each column lie one after the other, so that an item reads the state that the one before
+ * it wrote. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
-/* The Lua state that a spec runs in. Three limits hold whatever it does: a count hook adds up Lua's steps and looks at the
- * clock, the allocator adds up bytes and charges steps for them (so that C functions, which no hook sees, pay for the
- * strings and tables they make), and sandbox.lua replaces the few library functions that could run long without either.
- * A limit ends the spec: pcall does not catch it.
+/* The Lua state that a spec runs in. Three limits hold whatever it does: a count hook adds up Lua's steps and looks at
+ * the clock, the allocator adds up bytes and charges steps for them (so that C functions, which no hook sees, pay for
+ * the strings and tables they make), and sandbox.lua replaces the few library functions that could run long without
+ * either. A limit ends the spec: pcall does not catch it.
  *
  * Two kinds of error meet here. A builtin fails with gram_fail, which dispatch turns into a Lua error with the same
  * message; Lua's own errors carry a position in the text. Both end in explain, which finds the line of the spec. */
@@ -375,8 +375,8 @@ static void load_chunk(gram_tracer *t, const char *name, const char *text, size_
         lua_error(t->lua);
 }
 
-/* The libraries are given Lua's own globals and the tools. order.lua returns what sandbox.lua uses of it, and the function
- * that prepares a spec's text; sandbox.lua the globals that a spec sees. */
+/* The libraries are given Lua's own globals and the tools. order.lua returns what sandbox.lua uses of it, and the
+ * function that prepares a spec's text; sandbox.lua the globals that a spec sees. */
 static int make_globals(gram_tracer *t, lua_State *lua)
 {
     luaL_requiref(lua, LUA_GNAME, luaopen_base, 1);
@@ -440,7 +440,8 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-/* The text is loaded twice: as it is written, for errors of syntax, then prepared so that its tables know their order. */
+/* The text is loaded twice: as it is written, for errors of syntax, then prepared so that its tables know their
+ * order. */
 void gram_sandbox_load(gram_tracer *t, const char *name, const char *text)
 {
     lua_State *lua = t->lua;

@@ -1,5 +1,6 @@
-/* Scans are closed here: f's graph, as it was traced over nodes of the kernel, becomes a graph over leaves of its own. What
- * does not depend on the state is no part of the recurrence, so it is made for all columns at once where that pays. */
+/* Scans are closed here: f's graph, as it was traced over nodes of the kernel, becomes a graph over leaves of its own.
+ * What does not depend on the state is no part of the recurrence, so it is made for all columns at once where that
+ * pays. */
 #include "scan.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, const char *name, gra
     return gram_node_make(ctx, loc, GRAM_OP_INPUT, 0, NULL, &leaf);
 }
 
-/* --- replacing ----------------------------------------------------------------------------------------------------- */
+/* --- replacing ---------------------------------------------------------------------------------------------------- */
 
 typedef struct replacing {
     gram_ctx *ctx;
@@ -66,7 +67,7 @@ gram_node *gram_scan_replaced(gram_ctx *ctx, gram_node *node, int n, gram_node *
     return replaced(&r, node);
 }
 
-/* --- what depends on what ------------------------------------------------------------------------------------------ */
+/* --- what depends on what ----------------------------------------------------------------------------------------- */
 
 static int find(gram_node *const *nodes, int n, const gram_node *node)
 {
@@ -107,8 +108,8 @@ static int depends(closing *c, const gram_node *node)
     return makings(c, node) & (OF_COLUMN | OF_STATE);
 }
 
-/* Is node a column made of columns entry by entry, by sums down them and by products with what is captured? Then it is the
- * same formula for all columns side by side. */
+/* Is node a column made of columns entry by entry, by sums down them and by products with what is captured? Then it is
+ * the same formula for all columns side by side. */
 static bool is_columnwise(closing *c, const gram_node *node)
 {
     static const bool down[GRAM_OP_COUNT] = {
@@ -233,7 +234,7 @@ static gram_node *by_column(closing *c, gram_node *node)
     return node->batched ? node : gram_node_binary(c->ctx, c->loc, GRAM_OP_ADD, node, zero);
 }
 
-/* --- the scan of a closed graph ------------------------------------------------------------------------------------ */
+/* --- the scan of a closed graph ----------------------------------------------------------------------------------- */
 
 static bool uses(const gram_node *node, const gram_node *leaf, char *seen)
 {

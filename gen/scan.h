@@ -1,9 +1,9 @@
-/* A scan: f walks the columns of matrices with a state, f(S, a, b, ...) giving the next state and an output column. f is a
- * graph of its own, whose leaves stand in for the state, for a column of each matrix and for what f captured; so it is a
- * kernel in small, run once for each column. A SCAN node has the states' first values, the matrices and what is captured as
- * its operands, in the order of f's inputs; its index says which result it is: a state after the last column, or the output
- * columns side by side. To f, columns are the items of a batch that is worked on in order: what differs between them is
- * batched, what is captured is not. Heads and items of the kernel are outside: f has none. */
+/* A scan: f walks the columns of matrices with a state, f(S, a, b, ...) giving the next state and an output column. f
+ * is a graph of its own, whose leaves stand in for the state, for a column of each matrix and for what f captured; so
+ * it is a kernel in small, run once for each column. A SCAN node has the states' first values, the matrices and what is
+ * captured as its operands, in the order of f's inputs; its index says which result it is: a state after the last
+ * column, or the output columns side by side. To f, columns are the items of a batch that is worked on in order: what
+ * differs between them is batched, what is captured is not. Heads and items of the kernel are outside: f has none. */
 #ifndef GRAM_SCAN_H
 #define GRAM_SCAN_H
 

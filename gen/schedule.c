@@ -1,17 +1,17 @@
 /* Schedule: in which order packs and steps run, and which arrays of the workspace take turns in one room.
  *
  * An array of the workspace lives from the phase that first writes it to the one
- * that last reads it; arrays whose lives do not meet may stand in the same room, which is as large as its largest. Sizes
- * are known only when the kernel runs, so large ones by their nominal size choose first, and each takes the first room
- * that is free while it lives. What grows with a runtime size shares no room with what does not. The caller's array of an
- * output is a room too, until the output is written, for what lies as the output does. */
+ * that last reads it; arrays whose lives do not meet may stand in the same room, which is as large as its largest.
+ * Sizes are known only when the kernel runs, so large ones by their nominal size choose first, and each takes the first
+ * room that is free while it lives. What grows with a runtime size shares no room with what does not. The caller's
+ * array of an output is a room too, until the output is written, for what lies as the output does. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain.h"
 #include "plan.h"
 
-/* --- what a step reads --------------------------------------------------------------------------------------------- */
+/* --- what a step reads -------------------------------------------------------------------------------------------- */
 
 /* The array that a view, or a view of one, is a part of. */
 static int base_of(const gram_plan *plan, int buffer)
@@ -83,7 +83,7 @@ bool gram_is_optional(const gram_plan *plan, int buffer)
            !gram_overwrites(plan, base);
 }
 
-/* --- order --------------------------------------------------------------------------------------------------------- */
+/* --- order -------------------------------------------------------------------------------------------------------- */
 
 bool gram_writes(const gram_step *step, int buffer)
 {
@@ -147,7 +147,7 @@ static void set_order(gram_ctx *ctx, gram_plan *plan)
     }
 }
 
-/* --- lives --------------------------------------------------------------------------------------------------------- */
+/* --- lives -------------------------------------------------------------------------------------------------------- */
 
 typedef struct lives {
     gram_plan *plan;
@@ -241,7 +241,7 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
         hold_captured(plan, &plan->lives[k]);
 }
 
-/* --- rooms --------------------------------------------------------------------------------------------------------- */
+/* --- rooms -------------------------------------------------------------------------------------------------------- */
 
 bool gram_is_output(const gram_plan *plan, const gram_life *life)
 {

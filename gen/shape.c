@@ -415,7 +415,8 @@ static bool is_vector(const rule *r)
     return all || sums[node->op];
 }
 
-/* What a node has of its operands. Heads meet where one count divides the other; one without heads is shared. Leaves and SPLIT_HEADS say their own. */
+/* What a node has of its operands. Heads meet where one count divides the other; one without heads is shared. Leaves
+ * and SPLIT_HEADS say their own. */
 static void join_heads(const rule *r)
 {
     gram_node *node = r->node;

@@ -1,8 +1,8 @@
 /* Simplify: the same outputs from fewer operations.
  *
- * The graph is rebuilt from its leaves upward through `build`, which makes a node and then offers it to the rules of its
- * operation, each a function below with the law it uses on the line above it. A rule answers with an equal, simpler node
- * (itself made by `build`, so already simple) or with NULL. What the rules aim at:
+ * The graph is rebuilt from its leaves upward through `build`, which makes a node and then offers it to the rules of
+ * its operation, each a function below with the law it uses on the line above it. A rule answers with an equal, simpler
+ * node (itself made by `build`, so already simple) or with NULL. What the rules aim at:
  *   - transposes stand at the leaves, where they are only a way to read an array;
  *   - scalars and per-column factors leave a product, so that what stays is a pure chain of matrices;
  *   - blocks of zeros and identities vanish (the paper's A = [0 I; 0 0]);
@@ -26,7 +26,7 @@ gram_node *gram_simplified(gram_ctx *ctx, gram_node *a)
     return gram_transposed(ctx, gram_transposed(ctx, a));
 }
 
-/* --- transposition ------------------------------------------------------------------------------------------------- */
+/* --- transposition ------------------------------------------------------------------------------------------------ */
 
 /* (f(A, B))' = f(A', B'), and likewise for whatever works entry by entry or head by head. */
 static gram_node *transpose_each(gram_ctx *ctx, const gram_node *a)
@@ -134,7 +134,7 @@ static gram_node *surrogate_value(gram_ctx *ctx, const gram_node *node)
     return node->keep == node->args[0]->keep ? node->args[0] : NULL;
 }
 
-/* --- the column that an OVER makes --------------------------------------------------------------------------------- */
+/* --- the column that an OVER makes -------------------------------------------------------------------------------- */
 
 /* Is a column j of a matrix picked by the loop, A[i, LOOP]? Then A. */
 static gram_node *picked(const gram_node *a)
@@ -195,7 +195,7 @@ static gram_node *rows_picked(gram_ctx *ctx, const gram_node *node)
     return gram_build(ctx, node, GRAM_OP_GATHER, 3, args);
 }
 
-/* --- sums ---------------------------------------------------------------------------------------------------------- */
+/* --- sums --------------------------------------------------------------------------------------------------------- */
 
 /* A + 0 = A. */
 static gram_node *sum_zero(gram_ctx *ctx, const gram_node *node)
@@ -242,7 +242,7 @@ static gram_node *sum_factor(gram_ctx *ctx, const gram_node *node)
     return gram_chain_factor(ctx, node, build2);
 }
 
-/* --- scalars ------------------------------------------------------------------------------------------------------- */
+/* --- scalars ------------------------------------------------------------------------------------------------------ */
 
 /* 1 A = A, 0 I = 0, a (b A) = (a b) A with the number first. */
 static gram_node *scale(gram_ctx *ctx, const gram_node *node)
@@ -325,7 +325,7 @@ static gram_node *both(gram_ctx *ctx, const gram_node *node)
     return b->op == GRAM_OP_AND && (b->args[0] == a || b->args[1] == a) ? b : NULL;
 }
 
-/* --- heads and rows ------------------------------------------------------------------------------------------------ */
+/* --- heads and rows ----------------------------------------------------------------------------------------------- */
 
 /* (A B) C = A (B C): the same product with its first factor apart. */
 static gram_node *first_apart(gram_ctx *ctx, gram_node *x)
@@ -418,7 +418,7 @@ static gram_node *sum_of_weighted(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
-/* --- the rules' table ---------------------------------------------------------------------------------------------- */
+/* --- the rules' table --------------------------------------------------------------------------------------------- */
 
 typedef gram_node *(*gram_rule)(gram_ctx *ctx, const gram_node *node);
 static const struct {
@@ -477,7 +477,7 @@ gram_node *gram_build(gram_ctx *ctx, const gram_node *like, gram_op op, int narg
     return apply_rules(ctx, gram_node_make(ctx, like->loc, op, nargs, args, like));
 }
 
-/* --- the pass ------------------------------------------------------------------------------------------------------ */
+/* --- the pass ----------------------------------------------------------------------------------------------------- */
 
 typedef struct rebuild {
     gram_ctx *ctx;

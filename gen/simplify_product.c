@@ -26,8 +26,8 @@ static bool leaves(const gram_node *f, bool left)
     return !f->keep && (left ? gram_dim_is(f->cols, 1) : gram_dim_is(f->rows, 1));
 }
 
-/* A number made of a size n that scales a product over n terms, such as 1 / n: with n = 0 the product is 0, so the number
- * must not be infinite. */
+/* A number made of a size n that scales a product over n terms, such as 1 / n: with n = 0 the product is 0, so the
+ * number must not be infinite. */
 static gram_node *scale_of(gram_ctx *ctx, const gram_node *product, gram_node *c)
 {
     enum { DEEPEST = 8 };

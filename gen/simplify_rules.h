@@ -4,7 +4,7 @@
 
 #include "simplify.h"
 
-/* --- small questions ----------------------------------------------------------------------------------------------- */
+/* --- small questions ---------------------------------------------------------------------------------------------- */
 
 static inline bool is_one_by_one(const gram_node *a)
 {
@@ -39,7 +39,7 @@ static inline gram_node *zeros(gram_ctx *ctx, gram_loc loc, gram_dim rows, gram_
     return gram_node_expand(ctx, loc, gram_node_number(ctx, loc, GRAM_REAL, 0), rows, cols);
 }
 
-/* --- building ------------------------------------------------------------------------------------------------------ */
+/* --- building ----------------------------------------------------------------------------------------------------- */
 
 /* A node, or what the rules make of it. */
 gram_node *gram_build(gram_ctx *ctx, const gram_node *like, gram_op op, int nargs, gram_node *const *args);
@@ -63,7 +63,7 @@ static inline gram_node *slice(gram_ctx *ctx, gram_node *a, gram_dim from, gram_
     return build1(ctx, &like, GRAM_OP_ROWS, a);
 }
 
-/* --- products: each an equal, simpler node, or NULL ---------------------------------------------------------------- */
+/* --- products: each an equal, simpler node, or NULL --------------------------------------------------------------- */
 
 /* I A = A, 0 A = 0, diag(v) A = v A row by row; and on the other side. */
 gram_node *gram_product_special(gram_ctx *ctx, const gram_node *node);
@@ -78,7 +78,7 @@ gram_node *gram_product_of_blocks(gram_ctx *ctx, const gram_node *node);
 /* X (A + B) = X A + X B where A and B are products over pairs: an n x n matrix is never built for the identity σ. */
 gram_node *gram_product_distribute(gram_ctx *ctx, const gram_node *node);
 
-/* --- inside `each` (items.c) --------------------------------------------------------------------------------------- */
+/* --- inside `each` (items.c) -------------------------------------------------------------------------------------- */
 
 /* What looks at one column at a time by way of all items' columns side by side; NULL where columns of an item meet. */
 gram_node *gram_items_beside(gram_ctx *ctx, const gram_node *node);

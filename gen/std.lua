@@ -114,7 +114,8 @@ function env.softmax(A, options)
     return map(function(p, part) return p * part end, P, share)
 end
 
--- 2^(a - ceil(log2 of the sum of 2^a)) down each column: powers of two where A is of integers, between 1/2 and 1 in all.
+-- 2^(a - ceil(log2 of the sum of 2^a)) down each column: powers of two where A is of integers, between 1/2 and 1 in
+-- all.
 function env.shiftmax(A, ...)
     no_more("shiftmax", ...)
     return map(function(a, g) return where(eq(g, -huge), 0, exp2(a - g)) end, A, node("log2_ceil", nil, A))
@@ -254,8 +255,8 @@ local function scan_columns(f, S, sources)
     return core.is_matrix(output) and beside[1] or beside, core.is_matrix(S) and last[1] or last
 end
 
--- scan(f, S, A, B, ...): f(S, a, b, ...) gives the next state and an output, for each column of A and B, or each matrix of
--- lists. The outputs, side by side or as a list, and the last state.
+-- scan(f, S, A, B, ...): f(S, a, b, ...) gives the next state and an output, for each column of A and B, or each matrix
+-- of lists. The outputs, side by side or as a list, and the last state.
 function env.scan(f, S, A, ...)
     check_function(f, "scan(f, S, A, ...): f")
     local sources, stepwise = { A, ... }, true
@@ -298,8 +299,8 @@ function env.split_heads(A, heads)
     return node("split_heads", { heads = heads }, A)
 end
 
--- f on each column of A, cut into m tokens: inside it A's columns are items of their own. A column of what f makes of them,
--- end to end, is a column of the result.
+-- f on each column of A, cut into m tokens: inside it A's columns are items of their own. A column of what f makes of
+-- them, end to end, is a column of the result.
 function env.each(A, m, f)
     check_matrix(A, "each")
     local d, n = core.rows(A, "each"), core.cols(A, "each")
@@ -566,8 +567,8 @@ function env.bochner(t, omega)
 end
 
 -- Mercer: k periods 2 w, each with d harmonics, k (2d + 1) x n; a period's part is [sqrt c_0, sqrt c_1 cos(pi t / w),
--- sqrt c_1 sin(pi t / w), sqrt c_2 cos(2 pi t / w), ...]. omega is k x 1, log_c k x (d + 1): so every c is positive, and a
--- cosine and its sine have the same one, without which the kernel would not be one of t - t'.
+-- sqrt c_1 sin(pi t / w), sqrt c_2 cos(2 pi t / w), ...]. omega is k x 1, log_c k x (d + 1): so every c is positive,
+-- and a cosine and its sine have the same one, without which the kernel would not be one of t - t'.
 function env.mercer(t, omega, log_c)
     local k = check_number(core.rows(omega, "mercer: omega"), "mercer: the number of periods")
     local width = 2 * check_number(core.cols(log_c, "mercer: log_c"), "mercer: the number of coefficients") - 1

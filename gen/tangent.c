@@ -1,7 +1,7 @@
 /* Tangent: forward mode, from the rules of reverse mode alone.
  *
- * The gradient u -> J'u is linear in u. Its own gradient by u, given t, is therefore t -> J t, whatever u is: so u may be
- * 0, and what only led to J'u is dead. The derivative along t costs what the formulas of J t cost. */
+ * The gradient u -> J'u is linear in u. Its own gradient by u, given t, is therefore t -> J t, whatever u is: so u may
+ * be 0, and what only led to J'u is dead. The derivative along t costs what the formulas of J t cost. */
 #include <string.h>
 
 #include "grad.h"

@@ -1,4 +1,5 @@
-/* What the files of the tracer share: the tracer itself, values as Lua holds them, and how a C function for specs looks.
+/* What the files of the tracer share: the tracer itself, values as Lua holds them, and how a C function for specs
+ * looks.
  *
  *   sandbox.c         the Lua state: limits, what a spec may call, where an error is
  *   trace.c           the pass: runs the spec, gives back the graph

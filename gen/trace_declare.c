@@ -1,5 +1,5 @@
-/* What a spec declares: inputs, runtime sizes and options. The names of inputs, outputs and sizes become members of one C
- * struct, so they share one space. */
+/* What a spec declares: inputs, runtime sizes and options. The names of inputs, outputs and sizes become members of one
+ * C struct, so they share one space. */
 #include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* map, keep and pairs_of: a function of the spec is called once, with symbols, and what it returns is the formula.
  *
- * A symbol is a node that broadcasts: the entry a is the matrix A itself, the index i a column 0, 1, 2, ..., j a row. Lua
- * decides `and`, `or`, `not`, `if` and `==` without asking a symbol. So every symbol made is noted with those it was made
- * from, and one that does not lead to the result was swallowed: that is an error on its line. */
+ * A symbol is a node that broadcasts: the entry a is the matrix A itself, the index i a column 0, 1, 2, ..., j a row.
+ * Lua decides `and`, `or`, `not`, `if` and `==` without asking a symbol. So every symbol made is noted with those it
+ * was made from, and one that does not lead to the result was swallowed: that is an error on its line. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -207,8 +207,8 @@ static const gram_symbol_entry *extra_predicate(const gram_formula *first, const
     return &second->entries[b];
 }
 
-/* Runs the function below nargs arguments once more, its predicates being plain false; what it declares is forgotten and
- * its errors do not count. */
+/* Runs the function below nargs arguments once more, its predicates being plain false; what it declares is forgotten
+ * and its errors do not count. */
 static gram_formula shadow_run(gram_tracer *t, lua_State *lua, frame *f, int nargs)
 {
     gram_formula first = f->formula, second;
@@ -232,7 +232,8 @@ static gram_formula shadow_run(gram_tracer *t, lua_State *lua, frame *f, int nar
     return second;
 }
 
-/* Of `p or q` Lua computes p only, which is true as all symbols are, so that q leaves no trace: it shows where p is false. */
+/* Of `p or q` Lua computes p only, which is true as all symbols are, so that q leaves no trace: it shows where p is
+ * false. */
 static void refuse_or(gram_tracer *t, lua_State *lua, frame *f, int nargs)
 {
     if (!t->mentions_or || t->shadow || count_predicates(&f->formula) == 0) {
@@ -351,8 +352,8 @@ static void push_token(gram_tracer *t, gram_node *tokens, bool key)
         t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
 }
 
-/* pairs_of(f, Z, X, A, ...): f(z, x, a, ..., i, j, h, batch, rows, cols) for each column z of Z and x of X, and the entry a of
- * a pair matrix A. */
+/* pairs_of(f, Z, X, A, ...): f(z, x, a, ..., i, j, h, batch, rows, cols) for each column z of Z and x of X, and the
+ * entry a of a pair matrix A. */
 static int pairs_of(gram_tracer *t, lua_State *lua)
 {
     int n = lua_gettop(lua) > 3 ? lua_gettop(lua) - 3 : 0;

@@ -1,5 +1,5 @@
-/* What std.lua makes matrices with: any matrix operation by name, and a matrix's sizes as values. And what can be read off a
- * matrix: an entry, a head. */
+/* What std.lua makes matrices with: any matrix operation by name, and a matrix's sizes as values. And what can be read
+ * off a matrix: an entry, a head. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -25,7 +25,8 @@ static gram_op find_op(gram_tracer *t, const char *name)
     gram_fail(t->ctx, gram_here(t), "no operation %s", name);
 }
 
-/* The attributes in the table at stack position 2, if there is one: sizes rows and from, heads, and a function's name fn. */
+/* The attributes in the table at stack position 2, if there is one: sizes rows and from, heads, and a function's name
+ * fn. */
 static gram_node read_attributes(gram_tracer *t, lua_State *lua, const char *what)
 {
     gram_node like = {.each = gram_dim_number(1)};
@@ -48,7 +49,8 @@ static gram_node read_attributes(gram_tracer *t, lua_State *lua, const char *wha
     return like;
 }
 
-/* node(name, attributes or nil, A, B, ...): the matrix operation of that name. `what` in messages is attributes.what. */
+/* node(name, attributes or nil, A, B, ...): the matrix operation of that name. `what` in messages is
+ * attributes.what. */
 static int make_node(gram_tracer *t, lua_State *lua)
 {
     const char *name = luaL_checkstring(lua, 1);

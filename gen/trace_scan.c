@@ -1,5 +1,5 @@
-/* scan over as many columns as a matrix has: std.lua calls f once, with leaves that stand in for its state and for a column
- * of each matrix, and what f makes of them is the graph of every step (scan.h). */
+/* scan over as many columns as a matrix has: std.lua calls f once, with leaves that stand in for its state and for a
+ * column of each matrix, and what f makes of them is the graph of every step (scan.h). */
 #include <lauxlib.h>
 
 #include "scan.h"

@@ -1,6 +1,6 @@
-/* Matrices and symbols as Lua sees them. Every operator and scalar function comes here as a family: a row of ops.def and its
- * integer twin, if it has one. On plain numbers it computes, on matrices it makes an elementwise node, on symbols the
- * same node, noted in the running formula. */
+/* Matrices and symbols as Lua sees them. Every operator and scalar function comes here as a family: a row of ops.def
+ * and its integer twin, if it has one. On plain numbers it computes, on matrices it makes an elementwise node, on
+ * symbols the same node, noted in the running formula. */
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The context, its arena and growing text: see util.h. Nothing here is freed piece by piece; a compilation takes what it
- * needs and gives it back as a whole. */
+/* The context, its arena and growing text: see util.h. Nothing here is freed piece by piece; a compilation takes what
+ * it needs and gives it back as a whole. */
 #include "util.h"
 
 #include <stdbool.h>

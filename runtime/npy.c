@@ -191,7 +191,8 @@ static int parse_header(const reader *r, const char *text, header *h)
     return 0;
 }
 
-/* Magic, version and header length; `get` brings the next bytes of the file. The header's text is the caller's to free. */
+/* Magic, version and header length; `get` brings the next bytes of the file. The header's text is the caller's
+ * to free. */
 typedef int get_bytes(const reader *r, void *to, size_t bytes, const char *part);
 
 static int read_header(const reader *r, get_bytes *get, char **text)

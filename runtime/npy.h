@@ -12,8 +12,8 @@
    byte order, is freed with gram_array_free. Returns 0, or -1 with a message that starts with the path. */
 int gram_npy_read(gram_array *array, const char *path, char *message, size_t size);
 
-/* The array of a .npy file that is in memory, its data left where it is (any alignment); what is of the other byte order is
-   copied. Free it with gram_array_free. Returns 0 or -1 with a message. */
+/* The array of a .npy file that is in memory, its data left where it is (any alignment); what is of the other byte
+   order is copied. Free it with gram_array_free. Returns 0 or -1 with a message. */
 int gram_npy_view(gram_array *array, const void *bytes, size_t count, char *message, size_t size);
 
 /* Writes an array of any type, bf16 as unsigned integers of its bits, in C order, version 1.0. The file appears whole or not at all.

@@ -19,9 +19,9 @@ typedef struct gram_tensors {
     char *names; /* what the names point into */
 } gram_tensors;
 
-/* Opens a file. Whatever its header claims is checked against its size; what is compressed, structured or of more than 8
-   axes is refused, and what is of the other byte order is copied. Returns 0, or -1 with a message that starts with the
-   path. The file must not be cut shorter while it is open. */
+/* Opens a file. Whatever its header claims is checked against its size; what is compressed, structured or of more than
+   8 axes is refused, and what is of the other byte order is copied. Returns 0, or -1 with a message that starts with
+   the path. The file must not be cut shorter while it is open. */
 int gram_tensors_open(gram_tensors **tensors, const char *path, char *message, size_t size);
 
 /* The tensor of that name, or NULL. */

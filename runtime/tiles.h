@@ -17,8 +17,9 @@
 typedef gram_symbol gram_tile_symbol;
 
 /* The table, ended by a NULL name, for reals of 32 or 64 bits and integers of 32 or 64 (beside 64-bit reals always 64).
- * isa is "generic", "avx2", "avx512" or "avx512pop", which counts bits; NULL stands for the environment's GRAM_ISA and, where that is unset or unknown
- * to this CPU, for the widest this CPU runs. NULL if an isa that is named is unknown or more than this CPU runs. */
+ * isa is "generic", "avx2", "avx512" or "avx512pop", which counts bits; NULL stands for the environment's GRAM_ISA and,
+ * where that is unset or unknown to this CPU, for the widest this CPU runs. NULL if an isa that is named is unknown or
+ * more than this CPU runs. */
 const gram_tile_symbol *gram_tiles(int real_bits, int int_bits, const char *isa);
 
 /* The names of the instruction sets that this CPU runs, widest first, ended by NULL: what gram_tiles takes. The array

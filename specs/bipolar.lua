@@ -1,14 +1,15 @@
--- Bipolar self-attention of spiking networks ("Bipolar Self-attention for Spiking Transformers", NeurIPS 2025): spikes -1, 0, 1
--- over T time steps, scores that count agreeing spikes, powers of two for weights, so that V is shifted and added up.
+-- Bipolar self-attention of spiking networks ("Bipolar Self-attention for Spiking Transformers", NeurIPS 2025): spikes
+-- -1, 0, 1 over T time steps, scores that count agreeing spikes, powers of two for weights, so that V is shifted and
+-- added up.
 --
 --     neuron(I):  U = H + I,  S = ternary(U, threshold),  H = U (1 - |S|) / 2        (its charge H is 0 at first)
 --     q, k = neuron(WQ x + bQ), neuron(WK x + bK),   V = WV x + bV,   x = neuron(X)
 --     O = neuron(V P),    P = shiftmax(k'q),    each step for itself but for the neurons' charge
 --
--- W and b hold the convolution and its normalisation together. All numbers but X's are fixed point: inputs and weights are
--- rounded to `bits` fraction bits, and a weight of P below 2^-shift counts nothing, so every sum is exact in single precision too.
--- Scores are products of -1, 0 and 1: popcount(m) - 2 popcount(m & (sq ^ sk)) of planes of bits, m where both are not 0, which
--- is derived, as is the exact shift of shiftmax. The steps lie along X's axis of heads.
+-- W and b hold the convolution and its normalisation together. All numbers but X's are fixed point: inputs and weights
+-- are rounded to `bits` fraction bits, and a weight of P below 2^-shift counts nothing, so every sum is exact in single
+-- precision too. Scores are products of -1, 0 and 1: popcount(m) - 2 popcount(m & (sq ^ sk)) of planes of bits, m where
+-- both are not 0, which is derived, as is the exact shift of shiftmax. The steps lie along X's axis of heads.
 local D, H, T = option("D", 64), option("H", 1), option("T", 4)
 local threshold, bits, shift = option("threshold", 0.5), option("bits", 6), option("shift", 10)
 

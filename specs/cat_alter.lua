@@ -1,5 +1,6 @@
--- CAT-Alter (Yamada, arXiv:2504.06704): layers of circulant attention (specs/cat.lua) and of softmax attention take turns, each
--- with its residual; on average (2 D + H / 2) D parameters a layer, without the outputs' D^2, and n^2 time for every second one.
+-- CAT-Alter (Yamada, arXiv:2504.06704): layers of circulant attention (specs/cat.lua) and of softmax attention take
+-- turns, each with its residual; on average (2 D + H / 2) D parameters a layer, without the outputs' D^2, and n^2 time
+-- for every second one.
 local D, H, depth = option("D", 512), option("H", 8), option("depth", 2)
 local p = D // H
 

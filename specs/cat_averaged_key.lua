@@ -1,5 +1,6 @@
--- The Averaged-Key variant of CAT (Yamada, arXiv:2504.06704): the scores come from queries and the mean of the keys, so that
--- tokens of another sequence may be attended to; 3 D^2 parameters and D^2 of the output, as standard attention has.
+-- The Averaged-Key variant of CAT (Yamada, arXiv:2504.06704): the scores come from queries and the mean of the keys, so
+-- that tokens of another sequence may be attended to; 3 D^2 parameters and D^2 of the output, as standard attention
+-- has.
 --
 --     O = V circulant(softmax(z)),     z_j = q_j'k / sqrt p,   k the mean of the k_i,   p = D / H numbers a head
 local D, H = option("D", 512), option("H", 8)

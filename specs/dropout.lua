@@ -1,5 +1,5 @@
--- Attention with dropout on its coefficients (Srivastava et al., JMLR 15, 2014; on attention: Vaswani et al., 2017), the
--- same on every run and for every order of computing: what is dropped is a hash of seed, item, head, key and query.
+-- Attention with dropout on its coefficients (Srivastava et al., JMLR 15, 2014; on attention: Vaswani et al., 2017),
+-- the same on every run and for every order of computing: what is dropped is a hash of seed, item, head, key and query.
 --
 --     O = V (B o softmax(K'Q / sqrt d)) / (1 - rate),     B_ij = 1 where uniform(seed, item, head, i, j) >= rate, else 0
 local d = option("d", 64)

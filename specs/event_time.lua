@@ -1,6 +1,6 @@
 -- Attention over events that have times and not only an order (Xu et al., "Self-attention with Functional Time
--- Representation Learning", arXiv:1911.12864). A time stamp t becomes Phi(t), whose products are a kernel of the span alone,
--- Phi(t)'Phi(t') = K(t - t'), and stands beside the event; a feed-forward layer leads back to the event's width:
+-- Representation Learning", arXiv:1911.12864). A time stamp t becomes Phi(t), whose products are a kernel of the span
+-- alone, Phi(t)'Phi(t') = K(t - t'), and stands beside the event; a feed-forward layer leads back to the event's width:
 --
 --     X = [E; Phi(t)],     O = W2 relu(W1 concat_h(WV X softmax(keep(X'WK'WQ X / sqrt p, i <= j))) + b1) + b2
 --
@@ -16,7 +16,8 @@
 --     6         Mercer as in the authors' code: a number for each period, b_i + sum_j a_ij sin(j s_i) + c_ij cos(j s_i), where
 --               s_i = t / 10^q_i
 --
--- Times count from the sequence's first event. In f32 the angle w t keeps seven digits: where spans are long, --dtype f64.
+-- Times count from the sequence's first event. In f32 the angle w t keeps seven digits: where spans are long, --dtype
+-- f64.
 local e, p, heads, hidden = option("e", 32), option("p", 16), option("heads", 2), option("hidden", 64)
 local d, harmonics = option("d", 10), option("harmonics", 5)    -- frequencies or periods, harmonics of each
 local E, t = tokens("E", e, "n"), vector("t", "n", { batch = true })

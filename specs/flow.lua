@@ -4,8 +4,8 @@
 --     O = V P,     P = softmax(K'Q / sqrt d),     to = M P,     cross_j = sum over groups g other than j's of to_gj
 --
 -- to[g, j] is what query j gives to group g, cross what it gives to other groups than its own, and flow its mean per
--- head. `gram flow` prints the same from stored matrices. The measure is gram's own, derived: the paper on inter-modality
--- probing that names one does not print a formula.
+-- head. `gram flow` prints the same from stored matrices. The measure is gram's own, derived: the paper on
+-- inter-modality probing that names one does not print a formula.
 local d, groups = option("d", 64), option("groups", 2)
 
 local Q = tokens("Q", d, "n", { heads = 4 })

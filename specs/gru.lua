@@ -1,12 +1,12 @@
--- A gated recurrent unit (Cho et al., arXiv:1406.1078, eqs. (5)-(8)) over tokens: attention's companion that remembers in a
--- vector. From h_0 on, for each token x in turn,
+-- A gated recurrent unit (Cho et al., arXiv:1406.1078, eqs. (5)-(8)) over tokens: attention's companion that remembers
+-- in a vector. From h_0 on, for each token x in turn,
 --
 --     z = sigmoid(Wz x + Uz h + bz)            what stays
 --     r = sigmoid(Wr x + Ur h + br)            what is looked back at
 --     h' = z h + (1 - z) tanh(Wh x + Uh (r h) + bh)
 --
--- H has the h' side by side; `last`, the one after the last token, is h0 of a text that goes on. W X is one product for all
--- tokens; only what depends on h is done token by token.
+-- H has the h' side by side; `last`, the one after the last token, is h0 of a text that goes on. W X is one product for
+-- all tokens; only what depends on h is done token by token.
 local d = option("d", 64)
 
 local X = tokens("X", d, "n")

@@ -1,13 +1,14 @@
--- Attention between datapoints (Kossen et al., "Self-Attention Between Datapoints", arXiv:2106.02584): a table is one input,
--- n rows of d attributes, each cell embedded as e numbers, and blocks attend in turn between datapoints (a row is one token of
--- d e numbers) and between the attributes of each datapoint (d tokens of e numbers; the datapoints are items of their own):
+-- Attention between datapoints (Kossen et al., "Self-Attention Between Datapoints", arXiv:2106.02584): a table is one
+-- input, n rows of d attributes, each cell embedded as e numbers, and blocks attend in turn between datapoints (a row
+-- is one token of d e numbers) and between the attributes of each datapoint (d tokens of e numbers; the datapoints are
+-- items of their own):
 --
 --     block(H) = R + W2 gelu(W1 LN(R) + b1) + b2,     R = Wres H + Wmix concat_h(V softmax(K'Q / sqrt width)),  Q, K, V of LN(H)
 --
--- The first `numbers` attributes are numbers, each cell given as (value, mask bit); the last is the label, one of `classes`.
--- The value under a mask is not used. O is the logits of all labels, F what the numbers are predicted to be.
--- --set between=0 attends between attributes alone: rows then know nothing of one another.
--- --set loss=1 gives (1 - weight) cross entropy + weight squared error, each the mean over the cells to be scored.
+-- The first `numbers` attributes are numbers, each cell given as (value, mask bit); the last is the label, one of
+-- `classes`. The value under a mask is not used. O is the logits of all labels, F what the numbers are predicted to be.
+-- --set between=0 attends between attributes alone: rows then know nothing of one another. --set loss=1 gives (1 -
+-- weight) cross entropy + weight squared error, each the mean over the cells to be scored.
 local numbers, classes, e = option("numbers", 4), option("classes", 3), option("e", 8)
 local heads, depth, between = option("heads", 2), option("depth", 2), option("between", 1)
 local d = numbers + 1
@@ -26,7 +27,8 @@ local function block(H, name, width)
     return R + weights("W2", width, 4 * width) * inner + vector(name .. "b2", width)
 end
 
--- Of a row's cells, as tokens of two numbers, come tokens of e; each attribute has weights of its own, a column of these.
+-- Of a row's cells, as tokens of two numbers, come tokens of e; each attribute has weights of its own, a column of
+-- these.
 local given = tokens("given", 2 * numbers, "n")
 local label, hidden = ids("label", "n", { below = classes }), ids("hidden", "n")
 local value_weight, mask_weight = matrix("value_weight", e, numbers), matrix("mask_weight", e, numbers)

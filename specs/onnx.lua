@@ -21,7 +21,8 @@ local short_mask = option("short_mask", 0) ~= 0                 -- attn_mask has
 local mode = option("qk_matmul_output_mode", -1)                -- -1: no qk_matmul_output
 local precision = option("softmax_precision", 1)                -- 1: float, 10: float16, 16: bfloat16, 11: double
 
--- All of it is computed in --dtype, f32 unless said, which is as precise as float and its halves; double is --dtype f64.
+-- All of it is computed in --dtype, f32 unless said, which is as precise as float and its halves; double is --dtype
+-- f64.
 assert(precision == 1 or precision == 10 or precision == 16 or precision == 11, "softmax_precision is 1, 10, 11 or 16")
 
 local function input(name, rows, n, h)                          -- rows x n for each of h heads

@@ -1,5 +1,6 @@
--- Attention over a cache of keys and values in pages (Kwon et al., "Efficient Memory Management for Large Language Model
--- Serving with PagedAttention", SOSP 2023): token t of an item lies in its page t // size of the table, at t % size.
+-- Attention over a cache of keys and values in pages (Kwon et al., "Efficient Memory Management for Large Language
+-- Model Serving with PagedAttention", SOSP 2023): token t of an item lies in its page t // size of the table, at t %
+-- size.
 --
 --     O = V' softmax(K'' Q / sqrt d),     column t of K' is column table[t // size] * size + t % size of K, t < length
 local d = option("d", 64)

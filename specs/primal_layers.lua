@@ -1,11 +1,12 @@
--- Primal.+ of Chen et al. (NeurIPS 2023, arXiv:2305.19798): layers of softmax attention below, Primal-Attention on top, each
--- with its residual; `depth` softmax layers, H heads of p = D / H. On top the directions are data-dependent: We and Wr are
--- combinations of m = 10 s of the layer's own input tokens, at places spread evenly over the sequence (all of them where
--- there are fewer), so that with x_1 .. x_m those tokens' part of a head and A, B (m x s) weights,
+-- Primal.+ of Chen et al. (NeurIPS 2023, arXiv:2305.19798): layers of softmax attention below, Primal-Attention on top,
+-- each with its residual; `depth` softmax layers, H heads of p = D / H. On top the directions are data-dependent: We
+-- and Wr are combinations of m = 10 s of the layer's own input tokens, at places spread evenly over the sequence (all
+-- of them where there are fewer), so that with x_1 .. x_m those tokens' part of a head and A, B (m x s) weights,
 --
 --     E = (X_m A)' phi(Q),   R = (X_m B)' phi(K),   J = 1/2 tr(E Lambda E') + 1/2 tr(R Lambda R') - tr((X_m A)' X_m B)
 --
--- per head, as in specs/primal.lua. Y is the output, J the objective of the top layer, to be squared and added to a loss.
+-- per head, as in specs/primal.lua. Y is the output, J the objective of the top layer, to be squared and added to a
+-- loss.
 local D, H, s, depth = option("D", 64), option("H", 4), option("s", 8), option("depth", 1)
 local p, m = D // H, 10 * s
 

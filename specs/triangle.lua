@@ -3,8 +3,8 @@
 --     g_ii = rho1(y_i, sum_(k != i) psi1(y_k, y_i)),     f(X, Z) = X g(Z'X) / n
 --     g_ij = rho2(y_i, y_j, sum_(k != i, j) psi2(y_k, y_i, y_j))
 --
--- psi2 weighs each third token by how well it closes the triangle of y_i, y_j and y_k, so it needs all three: n^3 terms,
--- and no formula over pairs gives their sum. (psi2 of two tokens costs n^2: permutation.lua.)
+-- psi2 weighs each third token by how well it closes the triangle of y_i, y_j and y_k, so it needs all three: n^3
+-- terms, and no formula over pairs gives their sum. (psi2 of two tokens costs n^2: permutation.lua.)
 local d = option("d", 64)
 local k = option("k", 16)
 

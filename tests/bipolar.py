@@ -1,6 +1,7 @@
-"""Bipolar spiking attention: scores from bits are the integer products, for sizes that fill words and do not; both sides' signs
-may change; shiftmax gives exact powers of two that sum to more than 1/2 and at most 1, to 1 only where they can, and its
-exponent is right where floating-point sums would round; a scan's gradient is backpropagation through time.
+"""Bipolar spiking attention: scores from bits are the integer products, for sizes that fill words and do not; both
+sides' signs may change; shiftmax gives exact powers of two that sum to more than 1/2 and at most 1, to 1 only where
+they can, and its exponent is right where floating-point sums would round; a scan's gradient is backpropagation through
+time.
 """
 import os
 import sys

@@ -1,6 +1,6 @@
-"""Circulant matrices as Fourier transforms: products and gradients against dense ones, at lengths with and without large factors;
-the orientation of CAT (shifting the tokens on their circle changes nothing, where the other one would shift the result); and
-that causal CAT lets nothing leak but rounding, for scores of narrow and of wide range.
+"""Circulant matrices as Fourier transforms: products and gradients against dense ones, at lengths with and without
+large factors; the orientation of CAT (shifting the tokens on their circle changes nothing, where the other one would
+shift the result); and that causal CAT lets nothing leak but rounding, for scores of narrow and of wide range.
 """
 import os
 import sys
@@ -64,7 +64,8 @@ def weights():
 
 
 def test_orientation(tally, words):
-    """Rolling the tokens by s rolls the weights and the values: their products with the right orientation are unchanged."""
+    """Rolling the tokens by s rolls the weights and the values: their products with the right orientation are
+    unchanged."""
     given, X = weights(), rng.standard_normal((97, 12))
     O, = run("cat", {"X": X, **given}, ["O"], *CAT, *words)
     rolled, = run("cat", {"X": np.roll(X, 5, 0), **given}, ["O"], *CAT, *words)
@@ -73,7 +74,8 @@ def test_orientation(tally, words):
 
 
 def test_leaks(tally, words, scale, bound):
-    """The last 50 tokens change; the others' results must not. With a wide range of scores they are summed up term by term."""
+    """The last 50 tokens change; the others' results must not. With a wide range of scores they are summed up term by
+    term."""
     given, X = weights(), rng.standard_normal((700, 12))
     given["WA"] *= scale
     other = X.copy()

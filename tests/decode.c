@@ -1,6 +1,6 @@
-/* Loops of their own: few queries over many keys, with parts of the keys one, whole, and one more; causal sums of products
- * over many blocks; ids that decide tiles. Against the reference, and the same bits for any number of threads. A case is
- * a spec and its sizes n and m. */
+/* Loops of their own: few queries over many keys, with parts of the keys one, whole, and one more; causal sums of
+ * products over many blocks; ids that decide tiles. Against the reference, and the same bits for any number of threads.
+ * A case is a spec and its sizes n and m. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

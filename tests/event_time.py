@@ -21,7 +21,8 @@ BESSEL = np.array([1.26606588, 0.56515910, 0.13574767, 0.02216842, 0.00273712, 0
 
 
 def bochner(tally, rng):
-    """Phi has length 1, its products are of the span alone, and near to the kernel that the frequencies are drawn from."""
+    """Phi has length 1, its products are of the span alone, and near to the kernel that the frequencies are drawn
+    from."""
     spans = np.linspace(0, 5, 101)
     for d in (64, 256, 1024, 4096):
         k = gram.load(text=MAP, dtype="f64", set={"d": d})

@@ -1,10 +1,12 @@
-/* Gradients of gradients, what is stated of kinks, and what is an error. (First derivatives of every spec are in grad.sh.)
+/* Gradients of gradients, what is stated of kinks, and what is an error. (First derivatives of every spec are in
+ * grad.sh.)
  *
  *   grad [SPEC ...]     the specs named, or those listed below
  *
- * A kernel, here the gradient of a spec by all its inputs, is differentiated again: reverse mode in double against central
- * differences of its outputs along random directions of each input, and the back ends against reverse mode in double. The
- * scalar that is differentiated is the sum of each output times a random array, so every output takes part. */
+ * A kernel, here the gradient of a spec by all its inputs, is differentiated again: reverse mode in double
+ * against central differences of its outputs along random directions of each input, and the back ends against
+ * reverse mode in double. The scalar that is differentiated is the sum of each output times a random array, so
+ * every output takes part. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
-# First derivatives: of every row of the operations' table, and of every spec, against differences and the reference in double
-# (gram check says how); and the C of each, which every compiler below takes without a warning. The derivatives run
-# through TinyCC, a share of them through emitted C too; forward mode and the compilers see a share, or all where
+# First derivatives: of every row of the operations' table, and of every spec, against differences and the reference in
+# double (gram check says how); and the C of each, which every compiler below takes without a warning. The derivatives
+# run through TinyCC, a share of them through emitted C too; forward mode and the compilers see a share, or all where
 # GRAM_TEST=all. Second derivatives are in grad.c. A sum over third tokens has no derivatives: there an error is what is
 # tested.
 cd "$(dirname "$0")/.." || exit 1

@@ -1,6 +1,7 @@
 """Bad inputs of gram run: each gives exactly one line, the exit status, and leaves no output file behind.
 
-A case is (what it is about, arguments, exit status, the line; HERE stands for the current folder). Arrays are made below; to add a case, add a row.
+A case is (what it is about, arguments, exit status, the line; HERE stands for the current folder). Arrays are made
+below; to add a case, add a row.
 """
 import io
 import os

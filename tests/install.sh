@@ -1,5 +1,6 @@
 #!/bin/sh
-# The library as installed, in a scratch prefix: examples in C and C++ against it, the Lua module, the command, the wheel.
+# The library as installed, in a scratch prefix: examples in C and C++ against it, the Lua module, the command, the
+# wheel.
 cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
 CC=${CC:-gcc}

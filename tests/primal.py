@@ -1,7 +1,7 @@
-"""Primal-Attention at the point where its theory says what must come out: with We = phi(K) V and Wr = phi(Q) U from the SVD
-K = phi(Q)' phi(K) = U S V' and Lambda = 1 / S, the primal scores are the dual ones, E = U S and R = V S, J is 0, and its gradients
-vanish. And for directions that are any combination of features, E is K times the combination (a kernel that mixed up queries
-and keys would not show it).
+"""Primal-Attention at the point where its theory says what must come out: with We = phi(K) V and Wr = phi(Q) U from the
+SVD K = phi(Q)' phi(K) = U S V' and Lambda = 1 / S, the primal scores are the dual ones, E = U S and R = V S, J is 0,
+and its gradients vanish. And for directions that are any combination of features, E is K times the combination (a
+kernel that mixed up queries and keys would not show it).
 """
 import os
 import sys

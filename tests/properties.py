@@ -1,6 +1,6 @@
-"""Laws that hold whatever the numbers are: dropped entries leak nothing, not even NaN; nothing left gives zeros; softmax does
-not mind a shift; keys may come in any order; any number of threads gives the same bits; heads and items mind their own
-business; a symmetry declared in vain is refused.
+"""Laws that hold whatever the numbers are: dropped entries leak nothing, not even NaN; nothing left gives zeros;
+softmax does not mind a shift; keys may come in any order; any number of threads gives the same bits; heads and items
+mind their own business; a symmetry declared in vain is refused.
 
 Each law is tried with every back end; to add one, add a function named law_*.
 """
@@ -43,7 +43,8 @@ def names_of(outputs):
 
 
 def masked_specs():
-    """Each weight, score and output at least once with the plain ones; log of negative scores is NaN of itself: rbf's."""
+    """Each weight, score and output at least once with the plain ones; log of negative scores is NaN of itself:
+    rbf's."""
     for weights in WEIGHTS:
         yield ("rbf" if weights == "log" else "inner"), weights, "sums"
     for scores in SCORES:
@@ -103,7 +104,8 @@ def law_minus_infinity_is_no_key(tally, backend):
 
 
 def law_infinite_and_missing_scores(tally, backend):
-    """A query with +inf has it as its logsumexp, one with NaN has NaN; neither has weights, and both leave the others alone."""
+    """A query with +inf has it as its logsumexp, one with NaN has NaN; neither has weights, and both leave the others
+    alone."""
     S, V = real(QUERIES, KEYS), real(KEYS, 5)
     clean = run(SCORED, {"S": S, "V": V}, ["O", "P", "l"], *backend)
     S[2, 7], S[9, 149], odd = np.inf, np.nan, [2, 9]
@@ -151,7 +153,8 @@ def law_threads_do_not_change_bits(tally, backend):
 
 
 def law_items_are_alone(tally, backend):
-    """A batch is its items one by one; a batch of 1 serves all; no batch axis is a batch of 1; a batch of 0 is nothing."""
+    """A batch is its items one by one; a batch of 1 serves all; no batch axis is a batch of 1; a batch of 0 is
+    nothing."""
     Q, K, V = real(3, 8, 33, 64), real(3, 2, 50, 64), real(1, 2, 50, 64)
     whole, = run("gqa_softcap", {"Q": Q, "K": K, "V": V}, ["O"], *backend)
     for b in range(3):

@@ -1,4 +1,5 @@
-"""Random formulas: each seed makes a spec and, beside it, the same formula in numpy in double, which knows nothing of gram.
+"""Random formulas: each seed makes a spec and, beside it, the same formula in numpy in double, which knows nothing of
+gram.
 
     random_specs.py [--seeds FROM-TO] [--jit tcc,cc,reference] [--types f32,f64] [--keep DIR]
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs test programs, as many at once as there are CPUs, shows what failed, when it fails and again at the end, and sums
-# up their last lines 'N passed, N failed'. A program that ends without such a line, or with another status than its line
-# says, counts as one failure.
+# up their last lines 'N passed, N failed'. A program that ends without such a line, or with another status than its
+# line says, counts as one failure.
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 

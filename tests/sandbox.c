@@ -1,4 +1,5 @@
-/* The Lua that a spec runs in: its own matching, sorting and key order against Lua's, what it must not have, and the limits. */
+/* The Lua that a spec runs in: its own matching, sorting and key order against Lua's, what it must not have, and the
+ * limits. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-"""Every row of every table goes through the whole pipeline: operations (runtime/ops.def), masks (the README's table, which
-readme.py keeps complete), kernels by name (as coefficient names them), templates of sizes. A new row is tested the moment it
-exists: nothing here lists them.
+"""Every row of every table goes through the whole pipeline: operations (runtime/ops.def), masks (the README's table,
+which readme.py keeps complete), kernels by name (as coefficient names them), templates of sizes. A new row is tested
+the moment it exists: nothing here lists them.
 """
 import os
 import re

@@ -295,8 +295,8 @@ static void test_keeping(suite *s)
     release(s, tile, 5 * GRAM_TILE, "gram_tile_keep's margin");
 }
 
-/* Sums over a tile's rows: products with it turned, whole and where some entries are dropped beside NaN, and its columns'
- * sums. */
+/* Sums over a tile's rows: products with it turned, whole and where some entries are dropped beside NaN, and its
+ * columns' sums. */
 
 typedef void mul_turned(gram_real *, int64_t, const gram_real *, const gram_real *, int64_t, int64_t, int64_t, int64_t);
 typedef void mul_turned_kept(gram_real *, int64_t, const gram_real *, const gram_bits *, const gram_real *, int64_t,

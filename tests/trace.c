@@ -1,5 +1,6 @@
-/* The language: what an expression's shape, heads and dropped entries are, and which two expressions must have the same value.
- * The values are the reference's, so an equation tests tracing, not arithmetic. A new test is a row in a table. */
+/* The language: what an expression's shape, heads and dropped entries are, and which two expressions must have
+ * the same value. The values are the reference's, so an equation tests tracing, not arithmetic. A new test is a
+ * row in a table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The scripts in tests/training, whole: each learns its data in seconds and ends with status 0, or it failed. GRAM_TEST=all
-# takes three random starts each.
+# The scripts in tests/training, whole: each learns its data in seconds and ends with status 0, or it failed.
+# GRAM_TEST=all takes three random starts each.
 cd "$(dirname "$0")/.." || exit 1
 build=${B:-build}
 export PYTHONPATH="$build/python" LUA_CPATH="$build/?.so"

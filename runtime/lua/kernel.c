@@ -376,8 +376,8 @@ static int gives_outputs(lua_State *lua, const kernel *k)
     return given;
 }
 
-/* k:grad { Q = q, ..., dO = d }: the gradients by every input that takes floats, under the inputs' names. With O = o, all outputs
- * as k gave them, what they hold is not computed again. */
+/* k:grad { Q = q, ..., dO = d }: the gradients by every input that takes floats, under the inputs' names. With O = o,
+ * all outputs as k gave them, what they hold is not computed again. */
 static int grad(lua_State *lua)
 {
     const kernel *k = check(lua, 1);

@@ -284,7 +284,8 @@ static int gives_outputs(const kernel *k, PyObject *args, PyObject *keywords)
            (first && PyDict_Check(first) && PyDict_GetItemString(first, outputs[0].name));
 }
 
-/* k.grad(Q=q, ..., dO=do): the gradients by every input that takes floats. With O=o, what k gave is not computed again. */
+/* k.grad(Q=q, ..., dO=do): the gradients by every input that takes floats. With O=o, what k gave is not
+ * computed again. */
 static PyObject *grad(PyObject *self, PyObject *args, PyObject *keywords)
 {
     const int given = gives_outputs((kernel *)self, args, keywords);

@@ -1,5 +1,5 @@
-"""Orders 2, 4 and 8 of eq. (3.2) at n = 4,096, k = 64: one cost, since every order is one product Y'MY. The best of ten runs
-each, alternating, in processor time of one thread; more than 10% apart is a failure.
+"""Orders 2, 4 and 8 of eq. (3.2) at n = 4,096, k = 64: one cost, since every order is one product Y'MY. The best of ten
+runs each, alternating, in processor time of one thread; more than 10% apart is a failure.
 
     python3 tests/bench/orders.py [tcc|cc]
 """

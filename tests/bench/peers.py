@@ -1,5 +1,6 @@
 """What gram is measured against: the same work in PyTorch (its fused attention, compiled FlexAttention, eager formulas)
-and onnxruntime. Every function gives {name: function of no arguments}; what takes part is imported when it is asked for."""
+and onnxruntime. Every function gives {name: function of no arguments}; what takes part is imported when it is asked
+for."""
 import time
 import warnings
 

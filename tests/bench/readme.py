@@ -1,5 +1,5 @@
-"""Puts the table that make bench printed into README.md: readme.py TABLE README.md. Of the random formulas the slowest of
-each back end stand for all."""
+"""Puts the table that make bench printed into README.md: readme.py TABLE README.md. Of the random formulas the slowest
+of each back end stand for all."""
 import re
 import sys
 

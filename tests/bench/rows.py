@@ -162,8 +162,8 @@ def decode(threads):
 
 
 def linear(threads):
-    """Causal products without a softmax, alone and with a decay for each token, against what an algorithm in chunks does
-    at the least: the state in and out, and half a chunk of pairs."""
+    """Causal products without a softmax, alone and with a decay for each token, against what an algorithm in chunks
+    does at the least: the state in and out, and half a chunk of pairs."""
     sizes, d, chunk = (4096, 65536), 64, 64
     for work in ("linear", "decay"):
         calls, flops, right = {}, {}, {}

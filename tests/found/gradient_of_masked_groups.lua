@@ -1,4 +1,5 @@
--- Scores of two heads that four heads mask, each as it likes: the gradient of a group adds up what each of its heads keeps.
+-- Scores of two heads that four heads mask, each as it likes: the gradient of a group adds up what each of its heads
+-- keeps.
 local X1 = tokens("X1", 16, "n", {heads = 4})
 local S5 = scores("S5", "n", "n", {heads = 2})
 local S8 = scores("S8", "n", "n", {heads = 4})

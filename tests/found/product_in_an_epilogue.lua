@@ -1,5 +1,5 @@
--- A sum and what is made of it in its epilogue share a product, which the sum alone seemed to need: the epilogue made it
--- again, where there are no products.
+-- A sum and what is made of it in its epilogue share a product, which the sum alone seemed to need: the epilogue made
+-- it again, where there are no products.
 local X1 = tokens("X1", 5, "n")
 local T2 = rms_norm(X1, nil, 0.01)
 local W4 = matrix("W4", 5, 5)

@@ -27,7 +27,8 @@ def spec_path(spec, folder):
 
 
 def run(spec, arrays, outputs, *words):
-    """The outputs named, as arrays, of a shipped spec or a spec's text; a RuntimeError with gram's message if it fails."""
+    """The outputs named, as arrays, of a shipped spec or a spec's text; a RuntimeError with gram's message if it
+    fails."""
     with tempfile.TemporaryDirectory() as folder:
         path = spec_path(spec, folder)
         for name, array in arrays.items():

@@ -11,9 +11,9 @@ erf = np.vectorize(math.erf, otypes=[float])
 
 
 class Value:
-    """A matrix as text and as an array [batch, heads, rows, columns]; batch and heads are 1 where it has none. `keep` is
-    where entries are left, or None; heads 0: no heads axis; rows and cols are a number or a name; exact: as it came from
-    the caller, so that rounding it to an integer is no matter of luck."""
+    """A matrix as text and as an array [batch, heads, rows, columns]; batch and heads are 1 where it has none. `keep`
+    is where entries are left, or None; heads 0: no heads axis; rows and cols are a number or a name; exact: as it came
+    from the caller, so that rounding it to an integer is no matter of luck."""
 
     def __init__(self, text, array, rows, cols, heads=0, keep=None, exact=False):
         self.text, self.array, self.keep, self.exact = text, array, keep, exact
@@ -240,7 +240,8 @@ def index_term(place):
 
 
 def captured_term(place):
-    """A value from outside: a scalar, a vector by index, a table of relative positions, a matrix at the place or beside it."""
+    """A value from outside: a scalar, a vector by index, a table of relative positions, a matrix at the place or beside
+    it."""
     s = place.s
     ways = [read_scalar, read_row_vector, read_table, read_pair]
     return s.random.choice(ways)(place)

@@ -2,9 +2,10 @@
 --
 --     LUA_CPATH='build/?.so' lua5.4 tests/training/arithmetic.lua [SEED]
 --
--- There are 110 expressions a + b and a - b whose result is a digit. Of each operator's, 30% are held out. The embeddings Z and
--- the weights of the coefficients are learned by Adam from a random start; the formula is in digits.lua. The status is 0
--- where every held-out expression is answered right, and f(QX, QZ) = Q f(X, Z) for random orthogonal Q.
+-- There are 110 expressions a + b and a - b whose result is a digit. Of each operator's, 30% are held out. The
+-- embeddings Z and the weights of the coefficients are learned by Adam from a random start; the formula is in
+-- digits.lua. The status is 0 where every held-out expression is answered right, and f(QX, QZ) = Q f(X, Z) for random
+-- orthogonal Q.
 local folder = arg[0]:match("^(.*)/") or "."
 package.path = folder .. "/?.lua;" .. package.path
 local gram, show = require "gram", require "show"
@@ -78,8 +79,8 @@ local function adam_step(weights, gradients, state, step, rate)
     end
 end
 
--- Weights from a random start, and the losses on the way. Where the signs of + and - start alike they may stay so: a start
--- that has not got below a loss of 1 after a quarter of the steps is given up, and another one taken.
+-- Weights from a random start, and the losses on the way. Where the signs of + and - start alike they may stay so: a
+-- start that has not got below a loss of 1 after a quarter of the steps is given up, and another one taken.
 local function learn(learned, start)
     local question, answer = {}, {}
     for i, row in ipairs(learned) do

@@ -2,9 +2,9 @@
 
     PYTHONPATH=build/python python3 tests/training/arithmetic.py [SEED]
 
-There are 110 expressions a + b and a - b whose result is a digit. Of each operator's, 30% are held out. The embeddings Z and
-the weights of the coefficients are learned by Adam from a random start; the formula is in digits.lua. The status is 0
-where every held-out expression is answered right, and f(QX, QZ) = Q f(X, Z) for random orthogonal Q.
+There are 110 expressions a + b and a - b whose result is a digit. Of each operator's, 30% are held out. The embeddings
+Z and the weights of the coefficients are learned by Adam from a random start; the formula is in digits.lua. The status
+is 0 where every held-out expression is answered right, and f(QX, QZ) = Q f(X, Z) for random orthogonal Q.
 """
 import os
 import sys
@@ -33,7 +33,8 @@ def expressions(rng):
 
 
 def best_table(learned, held_out):
-    """The best look-up by some of the question, its digits in either order or not: the most frequent answer, and its score."""
+    """The best look-up by some of the question, its digits in either order or not: the most frequent answer, and its
+    score."""
     def key(row, what):
         a, operator, b = row[:3]
         return {"a operator b": (a, operator, b), "{a, b} operator": (min(a, b), max(a, b), operator), "a operator": (a, operator),
@@ -67,8 +68,8 @@ def equivariance(f, weights, questions, rng):
 
 
 def learn(loss, given, rng):
-    """Weights from a random start, and the losses on the way. Where the signs of + and - start alike they may stay so: a start
-    that has not got below a loss of 1 after a quarter of the steps is given up, and another one taken."""
+    """Weights from a random start, and the losses on the way. Where the signs of + and - start alike they may stay so:
+    a start that has not got below a loss of 1 after a quarter of the steps is given up, and another one taken."""
     shapes = {"Z": (16, 12), "W": (8, 12), "u": (1, 12), "sharpness": ()}
     weights = {n: np.array(0.3 * rng.normal(size=s), "f4") for n, s in shapes.items()}
     share = np.full(len(given["answer"]), 1 / len(given["answer"]), "f4")

@@ -2,9 +2,9 @@
 --
 --     f(X, Z) = Z g(Z'X),     f("2 + 1") = "3",     f("2 - 1") = "1"
 --
--- The columns of Z are the embeddings of + - 0 1 ... 9, the columns of X three of them: a, operator, b. Y = Z'X says how
--- much each token is like each. From it, W reads a value and u a sign; g compares value(a) + sign * value(b) with the values
--- of all tokens. Tokens enter by inner products alone, so f(QX, QZ) = Q f(X, Z) for any weights.
+-- The columns of Z are the embeddings of + - 0 1 ... 9, the columns of X three of them: a, operator, b. Y = Z'X says
+-- how much each token is like each. From it, W reads a value and u a sign; g compares value(a) + sign * value(b) with
+-- the values of all tokens. Tokens enter by inner products alone, so f(QX, QZ) = Q f(X, Z) for any weights.
 --
 -- With --set loss=1 it takes the questions and the answers as numbers of tokens and gives the cross entropy.
 local d, p = option("d", 16), option("p", 8)

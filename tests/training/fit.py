@@ -2,9 +2,9 @@
 
     PYTHONPATH=build/python python3 tests/training/fit.py [SEED]
 
-Gaussians of learned widths (rbf.lua) learn Student's kernel 1 / (1 + |x - z|^2), and the form of order 4 (order4.lua) learns the
-geometric series of all orders, Y'A (I - YY'A)^-1 Y. What is fitted are sequences; the error is measured on others. The
-status is 0 where it is below a hundredth of the data's variance for both.
+Gaussians of learned widths (rbf.lua) learn Student's kernel 1 / (1 + |x - z|^2), and the form of order 4 (order4.lua)
+learns the geometric series of all orders, Y'A (I - YY'A)^-1 Y. What is fitted are sequences; the error is measured on
+others. The status is 0 where it is below a hundredth of the data's variance for both.
 """
 import os
 import sys

@@ -1,5 +1,5 @@
--- Which type of event comes next: one layer of causal attention over the events so far, their types embedded, beside each
--- what says when (Xu et al., arXiv:1911.12864). It gives the cross entropy of each event's successor.
+-- Which type of event comes next: one layer of causal attention over the events so far, their types embedded, beside
+-- each what says when (Xu et al., arXiv:1911.12864). It gives the cross entropy of each event's successor.
 --
 --     --set map=0    the order alone: learned positions      1    Bochner's map of the times      2    Mercer's
 local types, e, d, p, heads = option("types", 4), option("e", 8), option("d", 8), option("p", 8), option("heads", 2)

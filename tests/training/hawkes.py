@@ -2,11 +2,11 @@
 
     PYTHONPATH=build/python python3 tests/training/hawkes.py [SEED [STEPS]]
 
-Events of type 0 come at random, and each raises the rate of type 1 for a short while (some four of them follow) and that of
-type 2 for a long one (some two). The types so far say what was raised, only their times say what still is. hawkes.lua learns
-the order alone, with Bochner's map of the times and with Mercer's (arXiv:1911.12864). The status is 0 where on sequences
-that were not learned from both maps win a third of what there is to win: between the order alone and the process itself,
-whose rates give the best prediction there can be.
+Events of type 0 come at random, and each raises the rate of type 1 for a short while (some four of them follow) and
+that of type 2 for a long one (some two). The types so far say what was raised, only their times say what still is.
+hawkes.lua learns the order alone, with Bochner's map of the times and with Mercer's (arXiv:1911.12864). The status is 0
+where on sequences that were not learned from both maps win a third of what there is to win: between the order alone and
+the process itself, whose rates give the best prediction there can be.
 """
 import os
 import re

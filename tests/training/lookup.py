@@ -4,9 +4,9 @@
 
 Each table has twelve random rows with random labels, and each row once more, its label hidden: the only way to it is to
 find the row's double and copy from there. specs/npt.lua learns it on ever new tables, with attention between datapoints
-and without. The status is 0 where new tables are answered right by the one (at least 95%), the other is at chance, answers
-do not change by a bit with what is under the masks, rows in another order give the same answers in that order, and
-attributes in another order do not.
+and without. The status is 0 where new tables are answered right by the one (at least 95%), the other is at chance,
+answers do not change by a bit with what is under the masks, rows in another order give the same answers in that order,
+and attributes in another order do not.
 """
 import sys
 

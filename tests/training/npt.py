@@ -13,8 +13,8 @@ TABLE = ("given", "label", "hidden", "truth", "scored", "selected", "weight")
 
 
 def table(values, label, hidden, scored, masked=None, selected=None, truth=None, weight=0.0):
-    """What the spec is given: values [batch, n, numbers] as cells (value, mask bit); which labels are hidden and which of them
-    count; which numbers are masked, and which count; the true numbers where the values given are not."""
+    """What the spec is given: values [batch, n, numbers] as cells (value, mask bit); which labels are hidden and which
+    of them count; which numbers are masked, and which count; the true numbers where the values given are not."""
     masked = np.zeros(values.shape) if masked is None else masked
     cells = np.stack([np.where(masked, 0, values), masked], -1)
     return {"given": cells.reshape(values.shape[:2] + (-1,)).astype("f4"), "label": label.astype("i4"),
@@ -40,7 +40,8 @@ class Model:
         return self.kernel(**given, **self.weights)
 
     def learn(self, batches, steps, rate, name):
-        """Steps of Adam, each on what batches() gives; gradients are clipped entry by entry, as the paper does. The losses."""
+        """Steps of Adam, each on what batches() gives; gradients are clipped entry by entry, as the paper does. The
+        losses."""
         adam, losses = Adam(self.weights, rate), []
         for step in range(steps):
             adam.rate = rate * min(1, 2 * (1 - step / steps), (step + 1) / 50)

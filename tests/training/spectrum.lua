@@ -1,7 +1,7 @@
 -- Denoising by Primal-Attention (specs/primal.lua; arXiv:2305.19798): each token of X is to become its target, and the
 -- objective J of the kernel SVD can be pulled to 0 beside it. K is the n x n kernel that the projections stand for,
--- K_ij = phi(q_j)'phi(k_i), which nothing but the look at its singular values needs. With canonical = 1 it is softmax attention
--- of the same size, whose K is its matrix of coefficients; J is 0 then.
+-- K_ij = phi(q_j)'phi(k_i), which nothing but the look at its singular values needs. With canonical = 1 it is softmax
+-- attention of the same size, whose K is its matrix of coefficients; J is 0 then.
 local d, s = option("d", 16), option("s", 4)
 local X, T = tokens("X", d, "n"), tokens("target", d, "n")
 local WQ, WK = matrix("WQ", d, d), matrix("WK", d, d)

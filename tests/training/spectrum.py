@@ -2,10 +2,11 @@
 
     PYTHONPATH=build/python python3 tests/training/spectrum.py [SEED]
 
-Trains on the same denoising a layer of softmax attention, and one of Primal-Attention of the same weights, without and with
-eta J^2 in the loss (eta = 0.1, as the paper's range has it), and prints how much of the squared singular values of the n x n
-matrix the first s hold. The status is 0 where Primal-Attention's hold more. (Part of it is by construction: phi(K)'phi(Q) has a rank
-of at most d. J by itself, which is 0 at the SVD but elsewhere too, changes the decay little here.)
+Trains on the same denoising a layer of softmax attention, and one of Primal-Attention of the same weights, without and
+with eta J^2 in the loss (eta = 0.1, as the paper's range has it), and prints how much of the squared singular values of
+the n x n matrix the first s hold. The status is 0 where Primal-Attention's hold more. (Part of it is by construction:
+phi(K)'phi(Q) has a rank of at most d. J by itself, which is 0 at the SVD but elsewhere too, changes the decay little
+here.)
 """
 import os
 import sys

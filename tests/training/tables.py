@@ -2,12 +2,12 @@
 
     PYTHONPATH=build/python python3 tests/training/tables.py [SEED [STEPS]]
 
-iris and wine, three tenths of their rows held out. A step hides each label to be learned with probability 0.5 (the paper's
-stochastic target masking; labels held out are always hidden) and selects 15% of the numbers, a tenth of which get a random
-value in place of the mask. The loss is (1 - w) the labels' cross entropy + w the selected numbers' squared error, w
-falling from 1 to 0 as a cosine. Then the labels held out are read off, all others in sight. The status is 0 where no more than
-5% fewer are right than of a logistic regression, and where numbers under masks change no bit of any answer. Without
-scikit-learn nothing is learned.
+iris and wine, three tenths of their rows held out. A step hides each label to be learned with probability 0.5 (the
+paper's stochastic target masking; labels held out are always hidden) and selects 15% of the numbers, a tenth of which
+get a random value in place of the mask. The loss is (1 - w) the labels' cross entropy + w the selected numbers' squared
+error, w falling from 1 to 0 as a cosine. Then the labels held out are read off, all others in sight. The status is 0
+where no more than 5% fewer are right than of a logistic regression, and where numbers under masks change no bit of any
+answer. Without scikit-learn nothing is learned.
 """
 import sys
 

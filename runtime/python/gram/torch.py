@@ -5,9 +5,9 @@
     f = attention(X=x, WQ=wq, WK=wk, WV=wv)    # a kernel of one output: its tensor; of several: a dict
     f.sum().backward()
 
-Tensors are on the CPU and are not copied where their type is the kernel's. The backward pass is a kernel too, made when it is
-first needed, for the inputs that need it, and reads what the forward pass gave rather than compute it again; being a function of this kind itself, it can
-be differentiated again.
+Tensors are on the CPU and are not copied where their type is the kernel's. The backward pass is a kernel too, made when
+it is first needed, for the inputs that need it, and reads what the forward pass gave rather than compute it again;
+being a function of this kind itself, it can be differentiated again.
 """
 import torch
 

@@ -3,9 +3,9 @@
  *     cc -c operator.c $(pkg-config --cflags gram) -I ggml/include
  *
  * ggml says a tensor's sizes from the innermost on and its steps in bytes: Q of ne = {d, n, heads, batch} is gram's
- * [batch, heads, n, d], and is read where it lies. ggml's graph calls the operator on one thread of its own (n_tasks 1);
- * the kernel then runs on gram's. ggml has no gradient for custom operators: a graph that learns has attention_gradient's
- * node for each of them, which needs the gradient of the operator's result. */
+ * [batch, heads, n, d], and is read where it lies. ggml's graph calls the operator on one thread of its own (n_tasks
+ * 1); the kernel then runs on gram's. ggml has no gradient for custom operators: a graph that learns has
+ * attention_gradient's node for each of them, which needs the gradient of the operator's result. */
 #include <stdio.h>
 #include <stdlib.h>
 
