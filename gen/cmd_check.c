@@ -117,18 +117,26 @@ typedef struct result {
     char message[GRAM_MESSAGE_SIZE]; /* empty: it ran */
 } result;
 
-/* Terms of a derivative may cancel, to 0 by symmetry even, and leave their roundings: so a derivative is measured by a
- * tenth of the largest one at least. An output of the spec is measured by itself. */
-static double least_norm(const gram_array *outputs, const gram_spec *spec)
+static double norm(const gram_array *a)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < gram_array_count(a->dtype, a->ndim, a->shape); i++)
+        squares += gram_array_entry(a, i) * gram_array_entry(a, i);
+    return isfinite(squares) ? sqrt(squares) : 0;
+}
+
+/* Terms of a derivative may cancel, to 0 by symmetry even (a softmax over one key), and leave their roundings. They are
+ * multiples of the derivatives given, dO or tX: so a derivative is measured by a tenth of the largest one, given or
+ * made, at least. An output of the spec is measured by itself. */
+static double least_norm(const gram_array *inputs, const gram_array *outputs, const gram_spec *spec)
 {
     double largest = 0;
-    for (int k = 0; k < spec->noutputs && is_derivative(spec); k++) {
-        double squares = 0;
-        for (int64_t i = 0; i < gram_array_count(outputs[k].dtype, outputs[k].ndim, outputs[k].shape); i++)
-            squares += gram_array_entry(&outputs[k], i) * gram_array_entry(&outputs[k], i);
-        largest = isfinite(squares) ? fmax(largest, sqrt(squares)) : largest;
-    }
-    return is_derivative(spec) ? 0.1 * largest + 1e-3 : 0;
+    for (int k = 0; k < spec->ninputs; k++)
+        if (spec->inputs[k]->optional)
+            largest = fmax(largest, norm(&inputs[k]));
+    for (int k = 0; k < spec->noutputs; k++)
+        largest = fmax(largest, norm(&outputs[k]));
+    return is_derivative(spec) ? 0.1 * largest : 0;
 }
 
 /* 16-bit floats as integers of the same order. */
@@ -184,7 +192,7 @@ static int run_trial(gram_kernel *kernel, gram_kernel *reference, const gram_tri
              gram_check_run(reference, inputs, expected, r->message, sizeof r->message) ||
              gram_check_run(kernel, inputs, got, r->message, sizeof r->message);
     for (int i = 0; i < spec->noutputs && !failed; i++) {
-        double least = least_norm(expected, spec);
+        double least = least_norm(inputs, expected, spec);
         double error = is_half(kernel) ? units_apart(&got[i], &expected[i], least, gram_check_tolerance(kernel))
                                        : gram_check_error(&got[i], &expected[i], least);
         if (error > r->worst || r->trials == 0) {

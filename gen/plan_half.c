@@ -33,7 +33,7 @@ const char *gram_half(const gram_plan *plan, int buffer)
     return plan->buffers[buffer].half ? plan->real->half : "";
 }
 
-/* --- stores without a step of their own ---------------------------------------------------------------------------- */
+/* --- stores without a step of their own --------------------------------------------------------------------------- */
 
 static int base_of(const gram_plan *plan, int buffer)
 {

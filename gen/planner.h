@@ -72,21 +72,21 @@ int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer);
 /* Where node's value will stand: an output's array reserved for it, or a new one. */
 int gram_plan_reserve(gram_planner *p, const gram_node *node);
 
-/* --- plan_half.c --------------------------------------------------------------------------------------------------- */
+/* --- plan_half.c -------------------------------------------------------------------------------------------------- */
 
 /* Node's value as reals: a copy where a caller holds it in 16 bits. */
 int gram_plan_reals(gram_planner *p, gram_node *node);
 /* Outputs of 16 bits, from buffer `first` on, are stored by the steps that compute them where nothing else reads those. */
 void gram_plan_store_at_once(gram_plan *plan, int first);
 
-/* --- plan_in_place.c ----------------------------------------------------------------------------------------------- */
+/* --- plan_in_place.c ---------------------------------------------------------------------------------------------- */
 
 /* where(p, a, old), stored over old: true, *value becomes a and *keep p. */
 bool gram_plan_change(gram_planner *p, int buffer, gram_node *node, gram_node **value, const gram_node **keep);
 /* Fails where a step reads what another overwrites. */
 void gram_plan_check_in_place(gram_planner *p);
 
-/* --- plan_name.c --------------------------------------------------------------------------------------------------- */
+/* --- plan_name.c -------------------------------------------------------------------------------------------------- */
 
 /* Names the workspace's arrays, views and steps of a plan that is made. */
 void gram_plan_names(gram_planner *p);

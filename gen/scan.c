@@ -130,7 +130,7 @@ static bool is_columnwise(closing *c, const gram_node *node)
     return all;
 }
 
-/* --- closing ------------------------------------------------------------------------------------------------------- */
+/* --- closing ------------------------------------------------------------------------------------------------------ */
 
 /* A columnwise node for all columns. */
 static gram_node *widened(closing *c, gram_node *node)
