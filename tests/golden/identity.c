@@ -211,8 +211,30 @@ static inline gram_vreal gram_v_unbits(gram_mask m) {
 
 /* Sixteen bytes of a vector, and of predicates. */
 #if defined(GRAM_VECTOR_BYTES)
+#define GRAM_PARTS (GRAM_VECTOR_BYTES / 16)
 typedef gram_real gram_vpart __attribute__((vector_size(16)));
 typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
+#endif
+
+/* The numbers in 16 bytes where the compiler can shuffle them, else 1. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE 4
+#else
+#define GRAM_SQUARE 1
+#endif
+
+/* Transposes a square of GRAM_SQUARE parts. */
+#if GRAM_SQUARE > 1
+static inline GRAM_ALWAYS void gram_parts_turn(gram_vpart *row) {
+    const gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    const gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    const gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    row[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    row[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    row[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
 #endif
 
 /* The bits of a mantissa, the bias of an exponent, the sign bit, and from where on all reals are whole. */
@@ -226,26 +248,19 @@ static inline GRAM_ALWAYS gram_vreal gram_v_abs(gram_vreal a) {
     return gram_v_unbits(gram_v_bits(a) & ~gram_v_splatm(GRAM_SIGN));
 }
 
-/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
-#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
-#define GRAM_SQUARE 4
+/* Transposes a square: to[c * to_row + r] = from[r * from_row + c] for r, c < GRAM_SQUARE. */
+#if GRAM_SQUARE > 1
 static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
     gram_vpart row[GRAM_SQUARE];
     for (int r = 0; r < GRAM_SQUARE; r++) {
         memcpy(&row[r], from + r * from_row, sizeof row[r]);
     }
-    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+    gram_parts_turn(row);
     for (int c = 0; c < GRAM_SQUARE; c++) {
-        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+        memcpy(to + c * to_row, &row[c], sizeof row[c]);
     }
 }
 #else
-#define GRAM_SQUARE 1
 #define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
 #endif
 
@@ -293,7 +308,7 @@ static inline void gram_panel(gram_real *panel, const gram_real *from, int64_t r
 
 /* Packs rows x inner numbers, each row padded with zeros: to[r * GRAM_PADDED(inner) + k] = from[r * row + k * col]. */
 static inline void gram_rows(gram_real *to, const gram_real *from, int64_t row, int64_t col, int64_t rows,
-    int64_t inner) {
+                             int64_t inner) {
     const int64_t padded = GRAM_PADDED(inner);
     if (row == 1 && col != 1) {
         gram_turn(to, padded, from, col, inner, rows);
@@ -349,8 +364,7 @@ static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gr
 }
 
 /* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled.
- *     What
- * is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
+ * What is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
 static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
                                                   gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                                   const gram_real *b, int64_t ldb, int64_t inner, int add) {

@@ -308,52 +308,157 @@ static inline GRAM_ALWAYS gram_vreal gram_v_above(gram_vreal a, gram_vreal b) {
     return gram_v_where(gram_v_lt(b, a), a, b);
 }
 
+/* An integer as a real. */
+static inline GRAM_ALWAYS gram_vreal gram_v_real(gram_vint a) {
+    return GRAM_CONVERT(gram_vreal, a);
+}
+
 /* Sixteen bytes of a vector, and of predicates. */
 #if defined(GRAM_VECTOR_BYTES)
+#define GRAM_PARTS (GRAM_VECTOR_BYTES / 16)
 typedef gram_real gram_vpart __attribute__((vector_size(16)));
 typedef gram_bits gram_part_mask __attribute__((vector_size(16)));
 #endif
 
-/* The sum of the lanes: over parts of 16 bytes, then within one. */
+/* The numbers in 16 bytes where the compiler can shuffle them, else 1. */
+#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
+#define GRAM_SQUARE 4
+#else
+#define GRAM_SQUARE 1
+#endif
+
+/* Transposes a square of GRAM_SQUARE parts. */
+#if GRAM_SQUARE > 1
+static inline GRAM_ALWAYS void gram_parts_turn(gram_vpart *row) {
+    const gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    const gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    const gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    row[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    row[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    row[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
+#endif
+
+/* The sum of a vector's parts of 16 bytes. */
 #if defined(GRAM_VECTOR_BYTES)
-static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
-    gram_vpart part[GRAM_VECTOR_BYTES / 16];
+static inline GRAM_ALWAYS gram_vpart gram_v_part_sum(gram_vreal v) {
+    gram_vpart part[GRAM_PARTS];
     memcpy(part, &v, sizeof part);
     GRAM_UNROLL
-    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
+    for (int p = 1; p < GRAM_PARTS; p++) {
         part[0] += part[p];
     }
-    gram_real sum = part[0][0];
+    return part[0];
+}
+#endif
+
+/* The sum of the lanes: over parts of 16 bytes, then over halves within one. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_real gram_v_sum(gram_vreal v) {
+    gram_vpart part = gram_v_part_sum(v);
     GRAM_UNROLL
-    for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
-        sum += part[0][l];
+    for (int half = (int)(8 / sizeof(gram_real)); half > 0; half /= 2) {
+        GRAM_UNROLL
+        for (int l = 0; l < half; l++) {
+            part[l] += part[l + half];
+        }
     }
-    return sum;
+    return part[0];
 }
 #else
 #define gram_v_sum(v) (v)
 #endif
 
+/* The sums of a square of parts, in the order of gram_v_sum. */
+#if GRAM_SQUARE > 1
+static inline GRAM_ALWAYS gram_vpart gram_parts_sum(const gram_vpart *row) {
+    const gram_vpart a =
+        __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5) + __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const gram_vpart b =
+        __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5) + __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+}
+#endif
+
+/* The sums of count vectors: of GRAM_SQUARE of them side by side. */
+static inline GRAM_ALWAYS void gram_v_sums(gram_real *sum, const gram_vreal *v, const int count) {
+#if GRAM_SQUARE > 1
+    if (count == GRAM_SQUARE) {
+        gram_vpart part[GRAM_SQUARE];
+        GRAM_UNROLL
+        for (int r = 0; r < GRAM_SQUARE; r++) {
+            part[r] = gram_v_part_sum(v[r]);
+        }
+        part[0] = gram_parts_sum(part);
+        memcpy(sum, part, sizeof part[0]);
+        return;
+    }
+#endif
+    for (int r = 0; r < count; r++) {
+        sum[r] = gram_v_sum(v[r]);
+    }
+}
+
+/* The greater of each of two parts' numbers, a's where one is NaN. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_vpart gram_part_above(gram_vpart a, gram_vpart b) {
+    const gram_part_mask m = (gram_part_mask)(a < b);
+    return (gram_vpart)(((gram_part_mask)b & m) | ((gram_part_mask)a & ~m));
+}
+#endif
+
+/* The greatest of a vector's parts of 16 bytes. */
+#if defined(GRAM_VECTOR_BYTES)
+static inline GRAM_ALWAYS gram_vpart gram_v_part_top(gram_vreal v) {
+    gram_vpart part[GRAM_PARTS];
+    memcpy(part, &v, sizeof part);
+    GRAM_UNROLL
+    for (int p = 1; p < GRAM_PARTS; p++) {
+        part[0] = gram_part_above(part[0], part[p]);
+    }
+    return part[0];
+}
+#endif
+
 /* The greatest of the lanes, NaN left aside: likewise. */
 #if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_real gram_v_top(gram_vreal v) {
-    gram_vpart part[GRAM_VECTOR_BYTES / 16];
-    memcpy(part, &v, sizeof part);
-    GRAM_UNROLL
-    for (int p = 1; p < GRAM_VECTOR_BYTES / 16; p++) {
-        gram_part_mask m = (gram_part_mask)(part[0] < part[p]);
-        part[0] = (gram_vpart)(((gram_part_mask)part[p] & m) | ((gram_part_mask)part[0] & ~m));
-    }
-    gram_real top = part[0][0];
+    const gram_vpart part = gram_v_part_top(v);
+    gram_real top = part[0];
     GRAM_UNROLL
     for (int l = 1; l < (int)(16 / sizeof(gram_real)); l++) {
-        top = top < part[0][l] ? part[0][l] : top;
+        top = top < part[l] ? part[l] : top;
     }
     return top;
 }
 #else
 #define gram_v_top(v) (v)
 #endif
+
+/* The greatest of count vectors each, GRAM_SQUARE at once as gram_v_sums has it. */
+static inline GRAM_ALWAYS void gram_v_tops(gram_real *top, const gram_vreal *v, const int count) {
+#if GRAM_SQUARE > 1
+    if (count == GRAM_SQUARE) {
+        gram_vpart part[GRAM_SQUARE];
+        GRAM_UNROLL
+        for (int r = 0; r < GRAM_SQUARE; r++) {
+            part[r] = gram_v_part_top(v[r]);
+        }
+        gram_parts_turn(part);
+        GRAM_UNROLL
+        for (int r = 1; r < GRAM_SQUARE; r++) {
+            part[0] = gram_part_above(part[0], part[r]);
+        }
+        memcpy(top, part, sizeof part[0]);
+        return;
+    }
+#endif
+    for (int r = 0; r < count; r++) {
+        top[r] = gram_v_top(v[r]);
+    }
+}
 
 /* The bits of a mantissa, the bias of an exponent, the sign bit, and from where on all reals are whole. */
 #define GRAM_MANTISSA 23
@@ -407,26 +512,19 @@ static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
     return (gram_v_exp_rest(x - (shifted - GRAM_EXPONENT) * GRAM_LN2) + 1) * gram_v_power_at(shifted);
 }
 
-/* Transposes a square as large as 16 bytes of its numbers: to[c * to_row + r] = from[r * from_row + c]. */
-#if defined(GRAM_VECTOR_BYTES) && (defined(__clang__) || __GNUC__ >= 12)
-#define GRAM_SQUARE 4
+/* Transposes a square: to[c * to_row + r] = from[r * from_row + c] for r, c < GRAM_SQUARE. */
+#if GRAM_SQUARE > 1
 static inline GRAM_ALWAYS void gram_square(gram_real *to, int64_t to_row, const gram_real *from, int64_t from_row) {
     gram_vpart row[GRAM_SQUARE];
     for (int r = 0; r < GRAM_SQUARE; r++) {
         memcpy(&row[r], from + r * from_row, sizeof row[r]);
     }
-    gram_vpart a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-    gram_vpart b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-    gram_vpart c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-    gram_vpart d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-    gram_vpart col[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-                         __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+    gram_parts_turn(row);
     for (int c = 0; c < GRAM_SQUARE; c++) {
-        memcpy(to + c * to_row, &col[c], sizeof col[c]);
+        memcpy(to + c * to_row, &row[c], sizeof row[c]);
     }
 }
 #else
-#define GRAM_SQUARE 1
 #define gram_square(to, to_row, from, from_row) (*(to) = *(from), (void)(to_row), (void)(from_row))
 #endif
 
@@ -513,8 +611,7 @@ static inline GRAM_ALWAYS gram_vreal gram_term_add(const enum gram_term term, gr
 }
 
 /* One register tile of sums; rows, vectors and term are constants where this is called, so that it is all unrolled.
- *     What
- * is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
+ * What is there before comes in last: a running total of many tiles is then rounded once a tile, not once a term. */
 static inline GRAM_ALWAYS void gram_sum_registers(const enum gram_term term, const int rows, const int vectors,
                                                   gram_real *out, int64_t ldo, const gram_real *a, int64_t lda,
                                                   const gram_real *b, int64_t ldb, int64_t inner, int add) {
@@ -625,9 +722,12 @@ static inline GRAM_ALWAYS void gram_four_dots(gram_real *out, const gram_real *a
         }
     }
     GRAM_UNROLL
-    for (int c = 0; c < 4; c++) {
-        out[c] = gram_v_sum(sum[c]);
-        for (int64_t k = whole; k < inner; k++) {
+    for (int c = 0; c < 4; c += GRAM_SQUARE) {
+        gram_v_sums(out + c, sum + c, GRAM_SQUARE);
+    }
+    for (int64_t k = whole; k < inner; k++) {
+        GRAM_UNROLL
+        for (int c = 0; c < 4; c++) {
             out[c] += a[k] * b[c * ldb + k];
         }
     }
@@ -654,29 +754,44 @@ static inline void gram_tile_dots(gram_real *out, int64_t ldo, const gram_real *
 
 /* Sets the lanes of a tile's row from cols on to value, as far as it is reduced. */
 static inline void gram_row_end(gram_real *row, int64_t cols, gram_real value) {
-    for (int64_t c = cols; c < GRAM_PADDED(cols); c++) {
-        row[c] = value;
+    for (int64_t c = cols - cols % GRAM_LANES; c < GRAM_PADDED(cols); c += GRAM_LANES) {
+        const gram_mask valid = gram_v_lt(gram_v_real(gram_v_iota((gram_int)c)), gram_v_splat((gram_real)cols));
+        gram_v_store(row + c, gram_v_where(valid, gram_v_load(row + c), gram_v_splat(value)));
     }
 }
 
-/* The greatest of a tile's row, NaN left aside. */
-static inline GRAM_ALWAYS gram_real gram_row_top(const gram_real *row, const int cols) {
-    gram_vreal top = gram_v_above(gram_v_load(row), gram_v_splat(-INFINITY));
-    for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
-        top = gram_v_above(gram_v_load(row + c), top);
+/* The greatest of each of a tile's rows, NaN left aside. */
+static inline GRAM_ALWAYS void gram_rows_top(gram_real *top, const gram_real *row, const int rows, const int cols) {
+    gram_vreal all[GRAM_SQUARE];
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        all[r] = gram_v_above(gram_v_load(row + r * GRAM_TILE), gram_v_splat(-INFINITY));
+        for (int c = GRAM_LANES; c < cols; c += GRAM_LANES) {
+            all[r] = gram_v_above(gram_v_load(row + r * GRAM_TILE + c), all[r]);
+        }
     }
-    return gram_v_top(top);
+    gram_v_tops(top, all, rows);
 }
 
-/* A tile's row s becomes e^(s - base); its sum is returned. */
-static inline GRAM_ALWAYS gram_real gram_row_weigh(gram_real *row, gram_real base, const int cols) {
-    gram_vreal sum = gram_v_splat(0);
-    for (int c = 0; c < cols; c += GRAM_LANES) {
-        gram_vreal weight = gram_v_exp_weight(gram_v_load(row + c) - base);
-        gram_v_store(row + c, weight);
-        sum = sum + weight;
+/* Of each of a tile's rows, s becomes e^(s - max), 0 while max is -inf; sum gains theirs. */
+static inline GRAM_ALWAYS void gram_rows_weigh(gram_real *sum, gram_real *row, const gram_real *max, const int rows,
+                                               const int cols) {
+    gram_vreal all[GRAM_SQUARE];
+    gram_real gained[GRAM_SQUARE];
+    GRAM_UNROLL
+    for (int r = 0; r < rows; r++) {
+        const gram_real base = max[r] > -INFINITY ? max[r] : 0;
+        all[r] = gram_v_splat(0);
+        for (int c = 0; c < cols; c += GRAM_LANES) {
+            const gram_vreal weight = gram_v_exp_weight(gram_v_load(row + r * GRAM_TILE + c) - base);
+            gram_v_store(row + r * GRAM_TILE + c, weight);
+            all[r] = all[r] + weight;
+        }
     }
-    return gram_v_sum(sum);
+    gram_v_sums(gained, all, rows);
+    for (int r = 0; r < rows; r++) {
+        sum[r] += gained[r];
+    }
 }
 
 /* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
@@ -690,37 +805,64 @@ static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum,
     }
 }
 
+/* Rows' maxima become those with a tile's rows, and what they have is scaled down where one grows: where there is
+ * something, which is not so while the maximum is -inf. */
+static inline GRAM_ALWAYS void gram_rows_raise(const gram_real *s, const int rows, const int cols, gram_real *max,
+                                               gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    gram_real top[GRAM_SQUARE];
+    gram_rows_top(top, s, rows, cols);
+    for (int r = 0; r < rows; r++) {
+        if (top[r] > max[r] && max[r] > -INFINITY) {
+            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top[r]);
+        }
+        max[r] = top[r] > max[r] ? top[r] : max[r];
+    }
+}
+
 /* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
  * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
 static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
                                                  gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
-    for (int64_t r = 0; r < rows; r++) {
-        gram_real top = gram_row_top(s + r * GRAM_TILE, cols);
-        if (top > max[r]) {
-            gram_row_scale(out + r * ldo, width, &sum[r], max[r] - top);
-            max[r] = top;
-        }
+    const int64_t whole = rows - rows % GRAM_SQUARE;
+    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
+        gram_rows_raise(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
     }
-    for (int64_t r = 0; r < rows; r++) {
-        sum[r] += gram_row_weigh(s + r * GRAM_TILE, max[r] > -INFINITY ? max[r] : 0, cols);
+    for (int64_t r = whole; r < rows; r++) {
+        gram_rows_raise(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
+    }
+    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
+        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, GRAM_SQUARE, cols);
+    }
+    for (int64_t r = whole; r < rows; r++) {
+        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, 1, cols);
     }
 }
 
-/* One step of the online softmax (Milakov and Gimelshein, 2018), row by row. s holds scores, of which cols lanes are
- * valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before anything is
- * multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in sum and in
- * out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so the weights
- * and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+/* One step of the online softmax (Milakov and Gimelshein, 2018), a few rows at a time. s holds scores, of which cols
+ * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before
+ * anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in
+ * sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so
+ * the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
-    if (cols == GRAM_TILE) {
-        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < rows && cols < GRAM_PADDED(cols); r++) {
         gram_row_end(s + r * GRAM_TILE, cols, -INFINITY);
     }
-    gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+    if (GRAM_PADDED(cols) == GRAM_TILE) {
+        gram_softmax_rows(s, rows, GRAM_TILE, max, sum, out, ldo, width);
+    } else {
+        gram_softmax_rows(s, rows, (int)GRAM_PADDED(cols), max, sum, out, ldo, width);
+    }
+}
+
+/* Ends an online softmax: out[r * ldo + c] /= sum[r] for c < width, 0 where nothing was summed. */
+static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real *sum, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, out += ldo) {
+        gram_vreal scale = gram_v_splat(sum[r] == 0 ? 0 : 1 / sum[r]);
+        for (int64_t c = 0; c < width; c += GRAM_LANES) {
+            gram_v_store(out + c, gram_v_load(out + c) * scale);
+        }
+    }
 }
 
 /* tile[r * GRAM_TILE + c] = from[r * row + c * col] for c < lanes, and 0 up to the padded lane count. */
@@ -778,16 +920,6 @@ static inline void gram_fill(gram_real *tile, int64_t ld, int64_t rows, int64_t 
     for (int64_t r = 0; r < rows; r++, tile += ld) {
         for (int64_t c = 0; c < lanes; c++) {
             tile[c] = value;
-        }
-    }
-}
-
-/* Ends an online softmax: out[r * ldo + c] /= sum[r] for c < width, 0 where nothing was summed. */
-static inline void gram_tile_finish(gram_real *out, int64_t ldo, const gram_real *sum, int64_t rows, int64_t width) {
-    for (int64_t r = 0; r < rows; r++, out += ldo) {
-        gram_vreal scale = gram_v_splat(sum[r] == 0 ? 0 : 1 / sum[r]);
-        for (int64_t c = 0; c < width; c += GRAM_LANES) {
-            gram_v_store(out + c, gram_v_load(out + c) * scale);
         }
     }
 }
