@@ -324,7 +324,7 @@ static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out
 
 void gram_plan_print(gram_ctx *ctx, const struct gram_plan *plan, gram_text *out)
 {
-    gram_put(out, "%s: %s, f%d\n", plan->spec->name, plan->dense ? "dense" : "streamed", plan->real_bits);
+    gram_put(out, "%s: %s, %s\n", plan->spec->name, plan->dense ? "dense" : "streamed", plan->real->name);
     for (int k = 0; k < plan->nsteps; k++)
         put_step(ctx, plan, k, out);
     put_wrapped(out, "bytes", bytes(ctx, plan));

@@ -62,8 +62,22 @@ def against_autograd():
             tally.expect(same, "a gradient as torch's")
 
 
+def halves():
+    """Tensors of 16 bits: values and gradients of their own type, near those of floats."""
+    for dtype, name, near in (torch.bfloat16, "bf16", 0.01), (torch.float16, "f16", 0.002):
+        given = {n: torch.randn(2, h, 9, 64).to(dtype) for n, h in (("Q", 8), ("K", 2), ("V", 2))}
+        found = []
+        for kind, real in ("f32", torch.float32), (name, dtype):
+            tensors = {n: t.to(real).requires_grad_() for n, t in given.items()}
+            out = gram.torch.function(load("gqa_softcap", dtype=kind))(**tensors)["O"]
+            found.append([out] + list(torch.autograd.grad((out * torch.linspace(-1, 1, 64)).sum(), tensors.values())))
+        for wide, half in zip(*found):
+            tally.expect(half.dtype == dtype and (half.float() - wide).norm() < near * wide.norm(), name)
+
+
 for spec in ("attention", "sigmoid", "rbf", "relative", "knowledge_learned", "identity", "gqa_softcap", "documents"):
     gradcheck(spec, d=2)
 gradcheck("alibi")
 against_autograd()
+halves()
 tally.end()
