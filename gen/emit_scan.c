@@ -11,6 +11,7 @@ static void add_pair(emitter *e, const gram_step *step, int outside, const gram_
     gram_template_begin(e->L, NULL);
     set(e, "own", own->name);
     set(e, "buffer", b->name);
+    set(e, "half", gram_half(e->plan, outside));
     set(e, at, gram_print_at(e->ctx, e->plan, step, b, ""));
     set(e, "rows", dim(e, own->rows));
     set(e, "cols", dim(e, own->cols));

@@ -76,7 +76,7 @@ static bool is_bound(const gram_plan *plan, int array)
         bound |= view->storage == GRAM_AT_VIEW && view->view == GRAM_VIEW_SHAPE;
         for (int k = 0; k < plan->nsteps; k++) {
             const char *by = plan->steps[k]->template;
-            bool tiles = !strcmp(by, "map") || !strcmp(by, "stream") || !strcmp(by, "linear");
+            bool tiles = !strcmp(by, "map") || !strcmp(by, "stream") || !strcmp(by, "linear") || !strcmp(by, "scan");
             bound |= gram_writes(plan->steps[k], b) && !tiles;
         }
     }

@@ -27,7 +27,7 @@ static void add_operands(gram_planner *p, gram_step *step, gram_node *node)
         gram_fail(p->ctx, node->loc, "scan: more than %d states, matrices and what f reads besides", GRAM_MOST);
     for (int k = 0; k < node->nargs; k++)
         step->sums[step->nsums++] =
-            (gram_sum){.node = node, .left = gram_plan_reals(p, node->args[k]), .pack = -1, .root = -1};
+            (gram_sum){.node = node, .left = gram_plan_buffer(p, node->args[k]), .pack = -1, .root = -1};
 }
 
 void gram_plan_scan(gram_planner *p, gram_node *node, int buffer)
