@@ -140,14 +140,17 @@ void gram_plan_know(gram_planner *p, int id)
     int *buffer = gram_alloc(p->ctx, (size_t)p->known * sizeof *buffer);
     char *computed = gram_alloc(p->ctx, (size_t)p->known);
     int *users = gram_alloc(p->ctx, (size_t)p->known * sizeof *users);
+    int *seen = gram_alloc(p->ctx, (size_t)p->known * sizeof *seen);
     if (size) {
         memcpy(buffer, p->buffer, (size_t)size * sizeof *buffer);
         memcpy(computed, p->computed, (size_t)size);
         memcpy(users, p->users, (size_t)size * sizeof *users);
+        memcpy(seen, p->seen, (size_t)size * sizeof *seen);
     }
     p->buffer = buffer;
     p->computed = computed;
     p->users = users;
+    p->seen = seen;
 }
 
 int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer)

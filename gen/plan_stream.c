@@ -27,18 +27,26 @@ double gram_entries(const gram_node *a)
     return gram_dim_nominal(a->rows) * gram_dim_nominal(a->cols);
 }
 
-bool gram_holds_product(gram_planner *p, const gram_node *a)
+/* The walk numbered `visit` sees a node once: a formula may be exponentially longer than its graph. */
+static bool holds_product(gram_planner *p, const gram_node *a, int visit)
 {
-    if (a->id < p->known && p->computed[a->id])
+    if (p->computed[a->id] || p->seen[a->id] == visit)
         return false;
+    p->seen[a->id] = visit;
     if (a->op == GRAM_OP_MATMUL)
         return !gram_is_stream(p, a);
     if (a->op == GRAM_OP_SQDIST || a->op == GRAM_OP_DIST1)
         return true;
     bool holds = false;
     for (int k = 0; gram_is_formula(a) && k < a->nargs && !holds; k++)
-        holds = gram_holds_product(p, a->args[k]);
+        holds = holds_product(p, a->args[k], visit);
     return holds;
+}
+
+bool gram_holds_product(gram_planner *p, const gram_node *node)
+{
+    gram_plan_know(p, node->id);
+    return holds_product(p, node, ++p->visits);
 }
 
 /* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over

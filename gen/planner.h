@@ -26,10 +26,12 @@ typedef struct gram_group {
 typedef struct gram_planner {
     gram_ctx *ctx;
     gram_plan *plan;
-    int known;   /* size of the three tables below, by node id */
+    int known;   /* size of the four tables below, by node id */
     int *buffer; /* index + 1, 0: none */
     char *computed;
-    int *users;       /* how many nodes use it */
+    int *users; /* how many nodes use it */
+    int *seen;  /* the last walk that came by: visits are counted */
+    int visits;
     gram_node **live; /* every node, operands first */
     const gram_group *under_way;
     int nlive;
