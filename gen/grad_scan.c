@@ -83,7 +83,7 @@ static gram_node **kept_states(const back *b)
 {
     const gram_scan *scan = b->scan;
     gram_ctx *ctx = b->r->ctx;
-    size_t most = (size_t)(scan->ninputs + scan->nresults + 1);
+    size_t most = (size_t)scan->ninputs + (size_t)scan->nresults + 1;
     gram_node **fresh = gram_alloc(ctx, most * sizeof *fresh), **results = gram_alloc(ctx, most * sizeof *results);
     const int columns = scan->nstates + scan->ncolumns;
     for (int k = 0; k < scan->ninputs; k++)
@@ -225,7 +225,7 @@ static void hand_terms_on(back *b, gram_node *const *outputs)
 
 static void allocate(back *b)
 {
-    size_t most = (size_t)(2 * b->scan->ninputs + b->scan->nresults + 2 * MOST_TERMS + 1);
+    size_t most = 2 * ((size_t)b->scan->ninputs + (size_t)b->scan->nresults + MOST_TERMS) + 1;
     gram_node ***lists[] = {
         &b->to,           &b->outputs, &b->draft.states, &b->draft.state_ins, &b->draft.columns, &b->draft.column_ins,
         &b->draft.results};

@@ -77,6 +77,15 @@ static int find(gram_node *const *nodes, int n, const gram_node *node)
     return -1;
 }
 
+/* What lies beside node: the entry of `beside` where nodes has it, or NULL. */
+static gram_node *entry_beside(gram_node *const *nodes, int n, const gram_node *node, gram_node *const *beside)
+{
+    for (int k = 0; k < n; k++)
+        if (nodes[k] == node)
+            return beside[k];
+    return NULL;
+}
+
 static int leaf_of(const closing *c, const gram_node *node)
 {
     static const bool constant[GRAM_OP_COUNT] = {[GRAM_OP_NUMBER] = true,
@@ -167,9 +176,9 @@ static gram_node *add_column(closing *c, gram_node *matrix, gram_node *stand_in)
 
 static gram_node *capture(closing *c, gram_node *node)
 {
-    int known = find(c->captured, c->ncaptured, node);
-    if (known >= 0)
-        return c->captured_ins[known];
+    gram_node *known = entry_beside(c->captured, c->ncaptured, node, c->captured_ins);
+    if (known)
+        return known;
     c->captured = grown(c->ctx, c->captured, c->ncaptured);
     c->captured_ins = grown(c->ctx, c->captured_ins, c->ncaptured);
     c->captured[c->ncaptured] = node;
@@ -291,8 +300,8 @@ static void add_input(gram_ctx *ctx, gram_scan *scan, gram_node **args, gram_nod
 /* The matrix whose columns a leaf of f stands for, or NULL. */
 static gram_node *matrix_of(const closing *c, const gram_node *leaf)
 {
-    int given = find(c->draft->column_ins, c->draft->ncolumns, leaf), made = find(c->column_ins, c->ncolumns, leaf);
-    return given >= 0 ? c->draft->columns[given] : made >= 0 ? c->columns[made] : NULL;
+    gram_node *given = entry_beside(c->draft->column_ins, c->draft->ncolumns, leaf, c->draft->columns);
+    return given ? given : entry_beside(c->column_ins, c->ncolumns, leaf, c->columns);
 }
 
 /* Result k where it needs no walk: what is the same for all columns, or was made for all; else NULL. */
@@ -309,7 +318,7 @@ static gram_node *result_without(closing *c, int k)
 static gram_node **add_inputs(closing *c, gram_scan *scan)
 {
     const gram_scan_draft *d = c->draft;
-    size_t most = (size_t)(d->nstates + d->ncolumns + c->ncolumns + c->ncaptured + 1);
+    size_t most = (size_t)d->nstates + (size_t)d->ncolumns + (size_t)c->ncolumns + (size_t)c->ncaptured + 1;
     gram_node **args = gram_alloc(c->ctx, most * sizeof *args);
     scan->inputs = gram_alloc(c->ctx, most * sizeof *scan->inputs);
     for (int k = 0; k < d->nstates; k++)
@@ -355,7 +364,7 @@ static gram_node **make(closing *c)
 static gram_scan_draft without_still(gram_ctx *ctx, const gram_scan_draft *draft)
 {
     gram_scan_draft d = *draft;
-    size_t most = (size_t)(draft->nresults + 1);
+    size_t most = (size_t)draft->nresults + 1;
     d.states = gram_alloc(ctx, most * sizeof *d.states);
     d.state_ins = gram_alloc(ctx, most * sizeof *d.state_ins);
     d.results = gram_alloc(ctx, most * sizeof *d.results);

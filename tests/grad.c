@@ -295,7 +295,8 @@ static void test_errors(gram_tally *tally)
 int main(int argc, char **argv)
 {
     static const char *const specs[] = {"attention", "gqa_softcap", "rbf", "identity", "layers", "sigmoid", "order4",
-                                        "relative", "window", "knowledge_learned", "cache", "series_geometric"};
+                                        "relative", "window", "knowledge_learned", "cache", "series_geometric",
+                                        "delta_rule"};
     gram_tally tally = {0};
     test_kinks(&tally);
     test_errors(&tally);
