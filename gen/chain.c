@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "simplify.h"
 
 enum { MAX_FACTORS = 32 };
 
@@ -27,29 +28,42 @@ bool gram_is_pair(const gram_node *a)
     return !gram_dim_known(a->rows) && !gram_dim_known(a->cols);
 }
 
-/* Is a product taken apart here? Not one that several formulas share: that is computed once. */
-static bool opens(const gram_node *a)
+/* Is it a matrix over pairs, other than as a product of others, or a product with one? */
+static bool holds_pairs(const gram_node *a)
 {
-    return a->op == GRAM_OP_MATMUL && !a->shared;
+    return a->op == GRAM_OP_MATMUL ? holds_pairs(a->args[0]) || holds_pairs(a->args[1]) : gram_is_pair(a);
 }
 
-static void flatten(gram_node *a, chain *list)
+/* Does a chain make a matrix over pairs, or multiply with one? */
+static bool is_over_pairs(const gram_node *product)
 {
-    if (opens(a) && list->n < MAX_FACTORS - 2) {
-        flatten(a->args[0], list);
-        flatten(a->args[1], list);
+    return gram_is_pair(product) || holds_pairs(product);
+}
+
+/* Is a product taken apart here? Not one that several formulas share: that is computed once. But where the chain has a
+ * matrix over pairs, a shared projection is: (W X) P may be W (X P), and what X P costs is far more than what W does. */
+static bool opens(const gram_node *a, bool pairs)
+{
+    return a->op == GRAM_OP_MATMUL && (!a->shared || (pairs && !holds_pairs(a)));
+}
+
+static void flatten(gram_node *a, chain *list, bool pairs)
+{
+    if (opens(a, pairs) && list->n < MAX_FACTORS - 2) {
+        flatten(a->args[0], list, pairs);
+        flatten(a->args[1], list, pairs);
     } else if (list->n < MAX_FACTORS) {
         list->factor[list->n++] = a;
     }
 }
 
 /* How many factors a chain would have; MAX_FACTORS + 1 where that is too many to take apart. */
-static int count_factors(const gram_node *a, int budget)
+static int count_factors(const gram_node *a, int budget, bool pairs)
 {
-    if (!opens(a) || budget <= 0)
+    if (!opens(a, pairs) || budget <= 0)
         return 1;
-    int left = count_factors(a->args[0], budget - 1);
-    return left > MAX_FACTORS ? left : left + count_factors(a->args[1], budget - left);
+    int left = count_factors(a->args[0], budget - 1, pairs);
+    return left > MAX_FACTORS ? left : left + count_factors(a->args[1], budget - left, pairs);
 }
 
 /* a as number x chain; n = 0 where it is no product. */
@@ -60,8 +74,9 @@ static chain chain_of(gram_node *a)
         list.scale = a->args[0];
         a = a->args[1];
     }
-    if (opens(a) && count_factors(a, MAX_FACTORS) < MAX_FACTORS - 2)
-        flatten(a, &list);
+    bool pairs = is_over_pairs(a);
+    if (opens(a, pairs) && count_factors(a, MAX_FACTORS, pairs) < MAX_FACTORS - 2)
+        flatten(a, &list, pairs);
     return list;
 }
 
@@ -137,6 +152,23 @@ static double items_of(const chain *c, int i, int j)
     return items;
 }
 
+/* How many factors are multiplied with a matrix over pairs among them; 0 where there is none. */
+static int joined_with_pairs(const chain *c, int i, int j)
+{
+    bool pairs = false;
+    for (int k = i; k <= j; k++)
+        pairs |= gram_is_pair(c->factor[k]);
+    return pairs ? j - i + 1 : 0;
+}
+
+/* Of two ways to split factors i to j at the same cost: the one that multiplies with a matrix over pairs first. W (X P) and
+ * V (X P) have their sum over pairs in common. */
+static bool goes_before(const chain *c, int i, int k, int other, int j)
+{
+    return joined_with_pairs(c, i, k) + joined_with_pairs(c, k + 1, j) >
+           joined_with_pairs(c, i, other) + joined_with_pairs(c, other + 1, j);
+}
+
 static void fill(table *t, const chain *c)
 {
     for (int width = 1; width < c->n; width++)
@@ -146,7 +178,8 @@ static void fill(table *t, const chain *c)
                 double cost = t->cost[i][k] + t->cost[k + 1][j] +
                               2 * gram_dim_nominal(c->factor[i]->rows) * gram_dim_nominal(c->factor[k]->cols) *
                                   gram_dim_nominal(c->factor[j]->cols) * items_of(c, i, j);
-                if (t->cost[i][j] < 0 || cost < t->cost[i][j]) {
+                bool equal = cost == t->cost[i][j] && goes_before(c, i, k, t->split[i][j], j);
+                if (t->cost[i][j] < 0 || cost < t->cost[i][j] || equal) {
                     t->cost[i][j] = cost;
                     t->split[i][j] = k;
                 }
@@ -169,8 +202,8 @@ static gram_node *ordered_chain(order *o, gram_node *node)
 {
     chain c = {0};
     table *t = gram_alloc(o->ctx, sizeof *t);
-    flatten(node->args[0], &c);
-    flatten(node->args[1], &c);
+    flatten(node->args[0], &c, is_over_pairs(node));
+    flatten(node->args[1], &c, is_over_pairs(node));
     for (int k = 0; k < c.n; k++)
         c.factor[k] = ordered(o, c.factor[k]);
     fill(t, &c);
@@ -185,15 +218,32 @@ static gram_node *ordered_args(order *o, gram_node *node)
     return gram_node_make(o->ctx, node->loc, node->op, node->nargs, args, node);
 }
 
+/* A product of not too many factors? */
+static bool is_chain(const gram_node *node)
+{
+    if (node->op != GRAM_OP_MATMUL)
+        return false;
+    bool pairs = is_over_pairs(node);
+    int left = count_factors(node->args[0], MAX_FACTORS, pairs);
+    return left + count_factors(node->args[1], MAX_FACTORS, pairs) < MAX_FACTORS - 2;
+}
+
+/* S' as it follows from S, where S is ordered already: then one pass can make the tiles of both. */
+static gram_node *ordered_turned(order *o, gram_node *node)
+{
+    gram_node *turned = node->op == GRAM_OP_MATMUL && gram_is_pair(node) ? gram_transposed(o->ctx, node) : node;
+    bool done = turned->id < o->size && o->done[turned->id];
+    return done ? gram_transposed(o->ctx, o->done[turned->id]) : NULL;
+}
+
 static gram_node *ordered(order *o, gram_node *node)
 {
     if (node->nargs == 0 || node->id >= o->size)
         return node;
+    if (!o->done[node->id])
+        o->done[node->id] = ordered_turned(o, node);
     if (!o->done[node->id]) {
-        bool whole =
-            node->op == GRAM_OP_MATMUL &&
-            count_factors(node->args[0], MAX_FACTORS) + count_factors(node->args[1], MAX_FACTORS) < MAX_FACTORS - 2;
-        o->done[node->id] = whole ? ordered_chain(o, node) : ordered_args(o, node);
+        o->done[node->id] = is_chain(node) ? ordered_chain(o, node) : ordered_args(o, node);
         o->done[node->id]->shared |= node->shared;
     }
     return o->done[node->id];
