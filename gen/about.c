@@ -111,25 +111,21 @@ static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
     return gram_cost_text(&cost);
 }
 
-/* gram_side_parts of runtime/job.h, of one item and many queries. */
-static int64_t side_parts(int64_t heads)
-{
-    int64_t wanted = 16 / heads < 4 ? 16 / heads : 4;
-    return wanted > 1 ? wanted : 1;
-}
-
 /* What a step keeps between its phases: a linear one a matrix for every 1,024 tokens; one of few queries the state of
- * every part of its keys; one with sides their sums, for every part of the queries of one item. Where queries are few
- * only perhaps, nothing: there are packs in place of parts. */
+ * every part of its keys; one with sides all sums that cannot be added up in place. Where queries are few only perhaps,
+ * nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
 {
     const int64_t bytes = plan->real_bits / 8 * heads_of(step->heads);
     int64_t width = 2 * step->softmax + step->nstats;
     for (int k = 0; k < step->nsums; k++)
         width += gram_dim_known(step->sums[k].rows) ? step->sums[k].rows.number : 0;
-    for (int k = 0; k < step->nsides; k++)
-        gram_cost_add(cost, bytes * side_parts(heads_of(step->heads)), step->batched,
-                      (gram_dim[]){step->lanes, step->sides[k].rows, step->each}, 3);
+    if (step->nsides && gram_sums_in_place(plan, step))
+        width = step->nstats;
+    for (int k = 0; k < step->nsides && !gram_sides_in_place(plan, step); k++)
+        gram_cost_add(cost, bytes, step->batched, (gram_dim[]){step->lanes, step->sides[k].rows, step->each}, 3);
+    if (step->nsides)
+        gram_cost_add(cost, bytes * width, step->batched, (gram_dim[]){step->queries, step->each}, 2);
     if (gram_is_linear(step))
         gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, 1024), step->batched,
                       (gram_dim[]){step->queries, step->each}, 2);
@@ -292,7 +288,7 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
                     gram_format(ctx, "kept where %s: tiles are skipped, checked or free by intervals",
                                 gram_node_text(ctx, step->keep)));
     if (step->nsides)
-        put_wrapped(out, "", "summed along its rows in the same pass, for at most 4 parts of the columns apart");
+        put_wrapped(out, "", "summed along its rows in the same pass, by one part of the columns after the other");
     if (step->few != GRAM_FEW_NEVER)
         put_wrapped(out, "",
                     gram_format(ctx, "%s: keys are read where they lie%s",

@@ -129,6 +129,18 @@ static void add_phase(emitter *e, const char *name, const char *when, bool fixed
     gram_template_end(e->L);
 }
 
+/* A stream with sides runs once for each part of its lanes. */
+static void add_turns(emitter *e, const gram_step *step)
+{
+    gram_template_begin(e->L, NULL);
+    gram_template_set_flag(e->L, "fixed", !step->batched);
+    set(e, "name", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
+    set(e, "turns", gram_emit_side_parts(e, step));
+    gram_template_end(e->L);
+    if (!gram_sides_in_place(e->plan, step))
+        add_phase(e, gram_format(e->ctx, "%s_join", step->name), "", !step->batched);
+}
+
 /* A stream has its loop over blocks, and that of few queries with the merging of its parts. */
 static void add_step_phases(emitter *e, const gram_step *step)
 {
@@ -140,11 +152,13 @@ static void add_step_phases(emitter *e, const gram_step *step)
     const char *few = gram_format(e->ctx, "%s <= GRAM_BLOCK", dim(e, step->queries));
     const char *parts = gram_format(e->ctx, "%s > GRAM_PART", dim(e, step->lanes));
     bool perhaps = step->few == GRAM_FEW_PERHAPS;
+    if (step->nsides) {
+        add_turns(e, step);
+        return;
+    }
     if (step->few != GRAM_FEW_ALWAYS)
         add_phase(e, step->name, perhaps ? gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries)) : "",
                   !step->batched);
-    if (step->nsides)
-        add_phase(e, gram_format(e->ctx, "%s_join", step->name), "", !step->batched);
     if (step->few == GRAM_FEW_NEVER)
         return;
     add_phase(e, gram_format(e->ctx, "%s_few", step->name), perhaps ? few : "", !step->batched);
@@ -155,6 +169,10 @@ static void add_step_phases(emitter *e, const gram_step *step)
 
 static void add_phases(emitter *e)
 {
+    bool turns = false;
+    for (int k = 0; k < e->plan->nsteps; k++)
+        turns |= e->plan->steps[k]->nsides > 0;
+    gram_template_set_flag(e->L, "turns", turns);
     gram_template_begin(e->L, "phases");
     for (int k = 0; k < e->plan->norder; k++) {
         const gram_phase *phase = &e->plan->order[k];

@@ -162,17 +162,31 @@ static const char *pack_size(emitter *e, int index)
     return *when ? gram_format(e->ctx, "%s ? %s : 0", when, size) : size;
 }
 
-/* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; the
- * sides' sums of each part of the queries. */
+/* Of a step with sides: their sums, and the states of all blocks of queries, where there are turns between them. */
+static const char *side_states_size(emitter *e, const gram_step *step)
+{
+    const char *state = gram_emit_block_state(e, step), *blocks = "0", *sides = "";
+    if (*state)
+        blocks = gram_format(e->ctx, "(%s > 1 ? %s : 0)", gram_emit_side_parts(e, step),
+                             count_of(e, step,
+                                      gram_format(e->ctx, "gram_parts(%s, %s) * %s", dim(e, step->queries),
+                                                  gram_emit_block_rows(step), state)));
+    if (!gram_sides_in_place(e->plan, step))
+        sides = count_of(e, step,
+                         gram_format(e->ctx, "%s * (%s)%s", dim(e, step->lanes),
+                                     gram_emit_width(e, step->sides, step->nsides), *state ? " + " : ""));
+    return gram_format(e->ctx, "%s%s", sides, *state ? blocks : "");
+}
+
+/* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; what a
+ * step with sides keeps. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
     if (gram_is_linear(step))
         return gram_emit_linear_room(e, step);
     if (step->nsides)
-        return count_of(e, step,
-                        gram_format(e->ctx, "gram_side_parts(%s, %s) * %s * (%s)", gram_emit_all_items(e, step),
-                                    queries, lanes, gram_emit_width(e, step->sides, step->nsides)));
+        return side_states_size(e, step);
     const char *width = gram_emit_width(e, step->sums, step->nsums);
     const char *parts = count_of(e, step, gram_format(e->ctx, "gram_parts(%s, GRAM_PART)", lanes));
     const char *threads = step->heads > 1 ? gram_format(e->ctx, "%d * threads", step->heads) : "threads";
@@ -408,7 +422,7 @@ void gram_emit_tensors(emitter *e)
         if (gram_emit_pack_when(e, k))
             add_tensor(e, gram_emit_pack_name(e, &plan->packs[k]), "gram_tensor", place_pack(e, k));
     for (int k = 0; k < plan->nsteps; k++) {
-        if (!gram_has_states(plan->steps[k]))
+        if (!gram_has_states(plan, plan->steps[k]))
             continue;
         const char *name = gram_format(e->ctx, "%s_states", plan->steps[k]->name);
         add_tensor(e, name, "gram_tensor",

@@ -52,6 +52,38 @@ const char *gram_emit_width(emitter *e, const gram_sum *sums, int n)
     return width.data ? width.data : "";
 }
 
+const char *gram_emit_side_parts(emitter *e, const gram_step *step)
+{
+    return gram_format(e->ctx, "gram_side_parts(%s, %s)", gram_emit_all_items(e, step), dim(e, step->queries));
+}
+
+/* Of a tile that is kept in part, less is made for nothing. */
+const char *gram_emit_block_rows(const gram_step *step)
+{
+    return strcmp(step->template, "map") && step->keep ? "GRAM_BLOCK / 2" : "GRAM_BLOCK";
+}
+
+const char *gram_emit_block_state(emitter *e, const gram_step *step)
+{
+    bool sums = step->nsums && !gram_sums_in_place(e->plan, step);
+    const char *width = sums ? gram_emit_width(e, step->sums, step->nsums) : "",
+               *and = sums && step->nstats ? " + " : "";
+    if (!sums && !step->nstats)
+        return "";
+    return gram_format(e->ctx, step->nstats ? "%s * (%s%s%d)" : "%s * (%s%s)", gram_emit_block_rows(step), width, and,
+                       step->nstats);
+}
+
+/* Where the blocks' states start among those of the step: behind the sides' sums. */
+static const char *states_of_blocks(emitter *e, const gram_step *step)
+{
+    const char *all = gram_format(e->ctx, "job->%s_states.data", step->name);
+    return gram_sides_in_place(e->plan, step)
+               ? all
+               : gram_format(e->ctx, "%s + %s%s * side_width", all,
+                             gram_emit_items(e, step->heads, step->batched, step->each), dim(e, step->lanes));
+}
+
 /* The left factor of a sum, where it lies and as it is packed. */
 static void set_left(emitter *e, const gram_step *step, const gram_sum *sum)
 {
@@ -64,6 +96,23 @@ static void set_left(emitter *e, const gram_step *step, const gram_sum *sum)
     gram_template_set_flag(e->L, "packed", sum->pack >= 0);
 }
 
+/* Where a sum is added up in place. */
+static void set_sum_place(emitter *e, const gram_step *step, int sum)
+{
+    for (int k = 0; k < step->nstores; k++) {
+        const gram_store_plan *store = &step->stores[k];
+        const gram_buffer *out = &e->plan->buffers[store->buffer];
+        if (!gram_is_stored_in_place(e->plan, step, store) || store->program.instr[store->root].index != sum)
+            continue;
+        bool guard = gram_is_optional(e->plan, store->buffer);
+        const char *at =
+            gram_format(e->ctx, "%s + query * job->%s.col", gram_print_at(e->ctx, e->plan, step, out, ""), out->name);
+        set(e, "place", guard ? gram_format(e->ctx, "job->%s.data ? %s : NULL", out->name, at) : at);
+        set(e, "stride", gram_format(e->ctx, "job->%s.col", out->name));
+        gram_template_set_flag(e->L, "guard", guard);
+    }
+}
+
 static void add_sums(emitter *e, const gram_step *step, const gram_lines *lines)
 {
     gram_template_begin(e->L, "sums");
@@ -71,7 +120,9 @@ static void add_sums(emitter *e, const gram_step *step, const gram_lines *lines)
         gram_template_begin(e->L, NULL);
         set(e, "rows", dim(e, step->sums[k].rows));
         set(e, "root", lines->sums[k]);
+        set(e, "stride", "width");
         set_left(e, step, &step->sums[k]);
+        set_sum_place(e, step, k);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);
@@ -79,6 +130,8 @@ static void add_sums(emitter *e, const gram_step *step, const gram_lines *lines)
 
 static void add_sides(emitter *e, const gram_step *step, const gram_lines *lines)
 {
+    bool in_place = gram_sides_in_place(e->plan, step);
+    gram_template_set_flag(e->L, "sides_in_place", in_place);
     gram_template_begin(e->L, "sides");
     for (int k = 0; k < step->nsides; k++) {
         const gram_sum *side = &step->sides[k];
@@ -87,6 +140,7 @@ static void add_sides(emitter *e, const gram_step *step, const gram_lines *lines
         set(e, "rows", dim(e, side->rows));
         set(e, "root", lines->sides[k]);
         set(e, "out", out->name);
+        set(e, "stride", in_place ? gram_format(e->ctx, "job->%s.col", out->name) : "side_width");
         set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
         gram_template_set_flag(e->L, "product", side->left >= 0);
         set(e, "store", gram_format(e->ctx, "gram_store%s", gram_half(e->plan, side->buffer)));
@@ -192,9 +246,12 @@ static const char *add_places(emitter *e, const gram_step *step, const char *wid
     for (int k = 0; k < step->nleaves; k++)
         gram_emit_take(e, &p, gram_format(e->ctx, "block%d", k),
                        gram_format(e->ctx, "GRAM_BLOCK * %s", dim(e, step->leaves[k].inner)));
-    if (step->nsums)
+    const char *state = step->nsides ? gram_emit_block_state(e, step) : "";
+    if (*state)
+        gram_emit_take(e, &p, "own", state);
+    else if (step->nsums && !step->nsides)
         gram_emit_take(e, &p, "sum0", gram_format(e->ctx, "GRAM_BLOCK * (%s)", width));
-    for (int k = 1; k < step->nsums; k++)
+    for (int k = 1; k < step->nsums && !step->nsides; k++)
         gram_put(&p.text, "gram_real *const sum%d = sum%d + GRAM_PADDED(%s);\n", k, k - 1,
                  dim(e, step->sums[k - 1].rows));
     gram_emit_take_tiles(e, &p, tiles, last);
@@ -246,6 +303,9 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "range_functions", "");
     if (step->in_place)
         gram_emit_range(e, step);
+    gram_template_set_flag(e->L, "sums_in_place", gram_sums_in_place(e->plan, step));
+    set(e, "state_size", step->nsides ? gram_emit_block_state(e, step) : "");
+    set(e, "states", states_of_blocks(e, step));
     gram_template_set_flag(e->L, "direct", gram_is_direct(e->plan, step));
     gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
     set(e, "columns", dim(e, step->outer));
@@ -254,9 +314,9 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     const char *arguments = stream ? gram_emit_epilogue(e, step, &last) : NULL;
     const char *room = add_places(e, step, width, lines.tiles, last);
     gram_template_set_flag(e->L, "scratch", strcmp(room, "0") != 0);
-    bool halves = stream && step->keep; /* less of a tile that is kept in part */
-    set(e, "block_rows", halves ? "GRAM_BLOCK / 2" : "GRAM_BLOCK");
-    set(e, "block_of", halves ? "(GRAM_BLOCK / 2)" : "GRAM_BLOCK");
+    const char *block_rows = gram_emit_block_rows(step);
+    set(e, "block_rows", block_rows);
+    set(e, "block_of", strchr(block_rows, '/') ? gram_format(e->ctx, "(%s)", block_rows) : block_rows);
     gram_template_set_flag(e->L, "few", 0);
     set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
     set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));

@@ -68,6 +68,8 @@ static int add_stores(emitter *e, const gram_step *step)
     for (int k = 0; k < step->nstores; k++) {
         const gram_store_plan *store = &step->stores[k];
         const gram_buffer *b = &e->plan->buffers[store->buffer];
+        if (gram_is_stored_in_place(e->plan, step, store))
+            continue;
         gram_lines lines = gram_print_program(e->ctx, e->plan, step, &store->program, store->root, store->mask, e->tcc);
         gram_template_begin(e->L, NULL);
         gram_emit_lines(e, &lines);

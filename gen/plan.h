@@ -246,7 +246,12 @@ bool gram_is_linear(const gram_step *step);
 /* May few queries have so many keys that these are cut into parts? */
 bool gram_has_parts(const gram_step *step);
 /* Does the step keep something from one of its phases to the next? */
-bool gram_has_states(const gram_step *step);
+bool gram_has_states(const gram_plan *plan, const gram_step *step);
+/* Does a step with sides add up its sums, or its sides, in the arrays where they go, for whole vectors of them lie there? */
+bool gram_sums_in_place(const gram_plan *plan, const gram_step *step);
+bool gram_sides_in_place(const gram_plan *plan, const gram_step *step);
+/* Is it a store of nothing but a sum that is added up in place? */
+bool gram_is_stored_in_place(const gram_plan *plan, const gram_step *step, const gram_store_plan *store);
 /* How often the step multiplies and adds for each of its pairs: its products' inner sizes, n of them, into dims. */
 int gram_pair_products(const gram_step *step, gram_dim *dims);
 /* A map of nothing but a product, which may go to its array without a tile between. */

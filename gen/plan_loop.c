@@ -57,9 +57,55 @@ bool gram_has_parts(const gram_step *step)
     return step->few != GRAM_FEW_NEVER && !few_keys && !gram_dim_equal(step->queries, step->lanes);
 }
 
-bool gram_has_states(const gram_step *step)
+/* Can rows of vectors be added up in the array where they lie? */
+static bool holds_vectors(const gram_plan *plan, int buffer, gram_dim rows)
 {
-    return gram_is_linear(step) || step->nsides || step->few != GRAM_FEW_NEVER;
+    const int pad = plan->real_bits == 64 ? 8 : 16;
+    return gram_buffer_contiguous(plan, buffer) && !*gram_half(plan, buffer) && gram_dim_known(rows) &&
+           rows.number % pad == 0;
+}
+
+/* The sum that a store takes as it is, or -1. */
+static int stored_sum(const gram_store_plan *store)
+{
+    const gram_instr *root = &store->program.instr[store->root];
+    return root->kind == GRAM_I_SUM_OF && store->mask < 0 ? root->index : -1;
+}
+
+bool gram_sums_in_place(const gram_plan *plan, const gram_step *step)
+{
+    int direct = 0;
+    if (!step->nsides || !step->nsums)
+        return false;
+    for (int k = 0; k < step->nstores; k++) {
+        const gram_store_plan *store = &step->stores[k];
+        const int sum = stored_sum(store);
+        direct += sum >= 0 && holds_vectors(plan, store->buffer, step->sums[sum].rows);
+        for (int i = 0; i < store->program.n && sum < 0; i++)
+            if (store->program.instr[i].kind == GRAM_I_SUM_OF)
+                return false;
+    }
+    return direct == step->nsums;
+}
+
+bool gram_sides_in_place(const gram_plan *plan, const gram_step *step)
+{
+    bool all = step->nsides > 0;
+    for (int k = 0; k < step->nsides && all; k++)
+        all = step->sides[k].left < 0 || holds_vectors(plan, step->sides[k].buffer, step->sides[k].rows);
+    return all;
+}
+
+bool gram_is_stored_in_place(const gram_plan *plan, const gram_step *step, const gram_store_plan *store)
+{
+    return gram_sums_in_place(plan, step) && stored_sum(store) >= 0;
+}
+
+bool gram_has_states(const gram_plan *plan, const gram_step *step)
+{
+    if (step->nsides)
+        return step->nstats || !gram_sides_in_place(plan, step) || (step->nsums && !gram_sums_in_place(plan, step));
+    return gram_is_linear(step) || step->few != GRAM_FEW_NEVER;
 }
 
 int gram_pair_products(const gram_step *step, gram_dim *dims)

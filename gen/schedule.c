@@ -186,7 +186,7 @@ static void follow_phase(lives *l, int phase)
     for (int k = 0; k < plan->npacks; k++)
         if (step ? gram_reads_pack(step, k) : k == pack)
             extend(&l->packs[k], phase);
-    if (step && gram_has_states(step))
+    if (step && gram_has_states(plan, step))
         extend(&l->states[at], phase);
 }
 
@@ -304,7 +304,7 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
     const gram_step *step = plan->steps[plan->order[b->first].step];
     const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
     bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
-    return to && blocks && to->type == from->type && gram_dim_is(step->outer, 1) &&
+    return to && blocks && !gram_sums_in_place(plan, step) && to->type == from->type && gram_dim_is(step->outer, 1) &&
            gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
            gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
            to->batched == from->batched && to->batched == step->batched && gram_dim_equal(to->each, from->each) &&

@@ -31,11 +31,17 @@ static inline int64_t gram_parts(int64_t n, int64_t part) {
     return (n + part - 1) / part;
 }
 
-/* Into how many parts the queries of each item go whose sums over queries are kept beside those over lanes. Sizes alone tell, so
- * that numbers are added in one order for any number of threads; parts are few, for each has sums of its own. */
+/* Into how many parts the queries, and the lanes, of each item go where sums over queries are made beside those over lanes: part
+ * p of the queries meets one part of the lanes after the other, from its own on, so that no two parts ever add to the same
+ * sums. Sizes alone tell, so that numbers are added in one order for any number of threads. */
 static inline int64_t gram_side_parts(int64_t items, int64_t queries) {
     const int64_t wanted = gram_least(4, 16 / gram_most(items, 1));
     return gram_most(1, gram_least(wanted, gram_parts(queries, GRAM_BLOCK)));
+}
+
+/* Where part `part` of so many lanes begins: at a tile. */
+static inline int64_t gram_side_begin(int64_t lanes, int64_t part, int64_t parts) {
+    return gram_least(lanes, gram_parts(lanes, GRAM_TILE) * part / parts * GRAM_TILE);
 }
 
 /* How many runs each of so many walks over the tokens is cut into: one where the walks alone keep all threads busy. */
