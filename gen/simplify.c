@@ -228,6 +228,18 @@ static gram_node *sum_blocks(gram_ctx *ctx, const gram_node *node)
                   build2(ctx, node, GRAM_OP_ADD, a->args[1], b->args[1]));
 }
 
+/* Heads that are stacked are added head by head, so that zeros beside a gradient's one head (that of A[h]) vanish. */
+static gram_node *sum_stacks(gram_ctx *ctx, const gram_node *node)
+{
+    const gram_node *a = node->args[0], *b = node->args[1];
+    if (a->op != GRAM_OP_STACK_HEADS || b->op != GRAM_OP_STACK_HEADS || a->nargs != b->nargs || !same_shape(a, b))
+        return NULL;
+    gram_node **heads = gram_alloc(ctx, (size_t)a->nargs * sizeof *heads);
+    for (int h = 0; h < a->nargs; h++)
+        heads[h] = build2(ctx, a->args[h], GRAM_OP_ADD, a->args[h], b->args[h]);
+    return gram_build(ctx, a, GRAM_OP_STACK_HEADS, a->nargs, heads);
+}
+
 /* [0 0] = 0. */
 static gram_node *blocks_of_zeros(gram_ctx *ctx, const gram_node *node)
 {
@@ -446,6 +458,7 @@ static const struct {
     {GRAM_OP_IADD, sum_zero},
     {GRAM_OP_IMUL, integer_times_one},
     {GRAM_OP_ADD, sum_blocks},
+    {GRAM_OP_ADD, sum_stacks},
     {GRAM_OP_HCAT, blocks_of_zeros},
     {GRAM_OP_VCAT, blocks_of_zeros},
     {GRAM_OP_ADD, sum_factor},
