@@ -227,12 +227,16 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
 /* How the primitives that read or write this buffer end: "_f16" or "_bf16" for 16-bit floats, else "". */
 const char *gram_half(const gram_plan *plan, int buffer);
 
+/* Puts the steps in the order in which they run (plan_order.c). */
+void gram_order_steps(gram_ctx *ctx, gram_plan *plan);
 /* Puts packs and steps in order, and the arrays of the workspace into rooms (schedule.c). */
 void gram_schedule(gram_ctx *ctx, gram_plan *plan);
 /* Is it the caller's array of an output, whose room is no part of the workspace? */
 bool gram_is_output(const gram_plan *plan, const gram_life *life);
 /* Is the buffer, or a view of it, read by a step or packed? */
 bool gram_is_read(const gram_plan *plan, int buffer);
+/* The array that a view, or a view of one, is a part of; itself where it is none. */
+int gram_buffer_base(const gram_plan *plan, int buffer);
 /* Does the step read it, as a pack of it too? */
 bool gram_reads(const gram_step *step, int buffer);
 /* Does the step store into it? */

@@ -42,19 +42,12 @@ static bool reads_own(const gram_plan *plan, const gram_step *step, int input, i
     return own && !gram_reads(&others, input) && plan->buffers[input].storage == GRAM_AT_INPUT;
 }
 
-static int base_of(const gram_plan *plan, int buffer)
-{
-    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
-        buffer = plan->buffers[buffer].base;
-    return buffer;
-}
-
 static void check_output(gram_planner *p, int output)
 {
     const gram_plan *plan = p->plan;
     const gram_input *old = gram_overwrites(plan, output);
     for (int b = 0; b < plan->nbuffers; b++)
-        for (int k = 0; k < plan->nsteps && base_of(plan, b) == old->index; k++)
+        for (int k = 0; k < plan->nsteps && gram_buffer_base(plan, b) == old->index; k++)
             if (gram_reads(plan->steps[k], b) && !reads_own(plan, plan->steps[k], b, output))
                 gram_fail(
                     p->ctx, plan->buffers[output].node->loc,

@@ -10,7 +10,8 @@
  *   program.c      a formula over tiles as instructions
  *   plan_loop.c    the loop of a stream, and plan_linear.c whether it is linear in the tokens
  *   plan_scan.c    a walk over columns, whose step is a plan of its own
- *   schedule.c     the order of steps and packs, and the rooms of the workspace */
+ *   plan_order.c   the order of the steps
+ *   schedule.c     when packs are made, and the rooms of the workspace */
 #ifndef GRAM_PLANNER_H
 #define GRAM_PLANNER_H
 

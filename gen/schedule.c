@@ -1,4 +1,4 @@
-/* Schedule: in which order packs and steps run, and which arrays of the workspace take turns in one room.
+/* Schedule: when packs are made, and which arrays of the workspace take turns in one room.
  *
  * An array of the workspace lives from the phase that first writes it to the one
  * that last reads it; arrays whose lives do not meet may stand in the same room, which is as large as its largest.
@@ -13,8 +13,7 @@
 
 /* --- what a step reads -------------------------------------------------------------------------------------------- */
 
-/* The array that a view, or a view of one, is a part of. */
-static int base_of(const gram_plan *plan, int buffer)
+int gram_buffer_base(const gram_plan *plan, int buffer)
 {
     while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
         buffer = plan->buffers[buffer].base;
@@ -68,7 +67,7 @@ bool gram_reads(const gram_step *step, int buffer)
 bool gram_is_read(const gram_plan *plan, int buffer)
 {
     for (int k = 0; k < plan->nsteps; k++)
-        if (reads(plan->steps[k], buffer, PACKED_TOO))
+        if (gram_reads(plan->steps[k], buffer))
             return true;
     for (int k = 0; k < plan->nbuffers; k++)
         if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer && gram_is_read(plan, k))
@@ -78,7 +77,7 @@ bool gram_is_read(const gram_plan *plan, int buffer)
 
 bool gram_is_optional(const gram_plan *plan, int buffer)
 {
-    const int base = base_of(plan, buffer);
+    const int base = gram_buffer_base(plan, buffer);
     return !plan->spec->scan && plan->buffers[base].storage == GRAM_AT_OUTPUT && !gram_is_read(plan, base) &&
            !gram_overwrites(plan, base);
 }
@@ -99,7 +98,7 @@ bool gram_writes(const gram_step *step, int buffer)
 static bool writes(const gram_plan *plan, const gram_step *step, int base)
 {
     for (int k = 0; k < plan->nbuffers; k++)
-        if (base_of(plan, k) == base && gram_writes(step, k))
+        if (gram_buffer_base(plan, k) == base && gram_writes(step, k))
             return true;
     return false;
 }
@@ -107,14 +106,14 @@ static bool writes(const gram_plan *plan, const gram_step *step, int base)
 /* Does step k finish an array of the workspace that is read from now on as packs only, blocks of queries being many? */
 static bool finishes(const gram_plan *plan, int k, int buffer)
 {
-    const int base = base_of(plan, buffer);
+    const int base = gram_buffer_base(plan, buffer);
     if (plan->buffers[base].storage != GRAM_AT_WORK || !writes(plan, plan->steps[k], base))
         return false;
     for (int later = k + 1; later < plan->nsteps; later++) {
         if (writes(plan, plan->steps[later], base))
             return false;
         for (int b = 0; b < plan->nbuffers; b++)
-            if (base_of(plan, b) == base && reads(plan->steps[later], b, ALWAYS))
+            if (gram_buffer_base(plan, b) == base && reads(plan->steps[later], b, ALWAYS))
                 return false;
     }
     return true;
@@ -175,7 +174,7 @@ static void follow_phase(lives *l, int phase)
     const int pack = plan->order[phase].pack, at = plan->order[phase].step;
     const gram_step *step = at >= 0 ? plan->steps[at] : NULL;
     for (int k = 0; k < plan->nbuffers; k++) {
-        const int base = base_of(plan, k);
+        const int base = gram_buffer_base(plan, k);
         if (plan->buffers[base].storage != GRAM_AT_WORK && plan->buffers[base].storage != GRAM_AT_OUTPUT)
             continue;
         if (step ? reads(step, k, ALWAYS) || writes(plan, step, base) : plan->packs[pack].buffer == k)
@@ -359,6 +358,7 @@ static void choose_room(gram_plan *plan, gram_life *life)
 
 void gram_schedule(gram_ctx *ctx, gram_plan *plan)
 {
+    gram_order_steps(ctx, plan);
     set_order(ctx, plan);
     set_lives(ctx, plan);
     qsort(plan->lives, (size_t)plan->nlives, sizeof *plan->lives, largest_first);
