@@ -337,7 +337,25 @@ static gram_node *both(gram_ctx *ctx, const gram_node *node)
     return b->op == GRAM_OP_AND && (b->args[0] == a || b->args[1] == a) ? b : NULL;
 }
 
-/* --- heads and rows ----------------------------------------------------------------------------------------------- */
+/* A + 0 head, as a gradient is repeated over heads or items, beside an operand that has them anyway: A will do. */
+static gram_node *operand_repeated(gram_ctx *ctx, const gram_node *node)
+{
+    for (int side = 0; side < 2; side++) {
+        gram_node *x = node->args[side], *zero = x->op == GRAM_OP_ADD ? x->args[1] : x;
+        bool repeats = x->op == GRAM_OP_ADD && zero->op == GRAM_OP_MUL && is_number(zero->args[0], 0) &&
+                       zero->args[1]->op == GRAM_OP_REAL && !x->keep && same_shape(x, x->args[0]);
+        const gram_node *of = repeats ? zero->args[1]->args[0] : x;
+        if (!repeats || (of->op != GRAM_OP_HEAD && of->op != GRAM_OP_BATCH))
+            continue;
+        gram_node *args[] = {side ? node->args[0] : x->args[0], side ? x->args[0] : node->args[1]};
+        gram_node *plain = gram_build(ctx, node, node->op, 2, args);
+        if (plain->heads == node->heads && plain->batched == node->batched)
+            return plain;
+    }
+    return NULL;
+}
+
+/* --- heads and rows ------------------------------------------------------------------------------------------------ */
 
 /* (A B) C = A (B C): the same product with its first factor apart. */
 static gram_node *first_apart(gram_ctx *ctx, gram_node *x)
@@ -439,6 +457,8 @@ static const struct {
 } rules[] = {
     {GRAM_OP_TRANSPOSE, transpose},
     {GRAM_OP_SURROGATE, surrogate_value},
+    {GRAM_OP_MATMUL, operand_repeated},
+    {GRAM_OP_MUL, operand_repeated},
     {GRAM_OP_MATMUL, product_picked},
     {GRAM_OP_SQDIST, product_picked},
     {GRAM_OP_DIST1, product_picked},
