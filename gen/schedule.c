@@ -310,15 +310,20 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
            gram_dim_equal(to->each, step->each) && reads_blocks(step, a->index);
 }
 
-/* Puts the heads of what is taken over inside a token where what takes over has them there. */
+/* Puts the heads of what is taken over inside a token where what takes over has them there, or is itself taken over so:
+ * later arrays first. */
 static void lay_alike(gram_plan *plan)
 {
-    for (int i = 0; i < plan->nlives; i++)
-        for (int k = 0; k < plan->nlives; k++) {
-            const gram_life *a = &plan->lives[i], *b = &plan->lives[k];
-            if (i != k && a->room >= 0 && a->room == b->room && takes_over(plan, a, b))
-                plan->buffers[a->index].flat = plan->buffers[b->index].heads != plan->buffers[a->index].heads;
-        }
+    for (int phase = plan->norder - 1; phase >= 0; phase--)
+        for (int i = 0; i < plan->nlives; i++)
+            for (int k = 0; k < plan->nlives; k++) {
+                const gram_life *a = &plan->lives[i], *b = &plan->lives[k];
+                if (b->first != phase || a->room < 0 || a->room != b->room || !takes_over(plan, a, b))
+                    continue;
+                const gram_buffer *to = &plan->buffers[b->index];
+                gram_buffer *from = &plan->buffers[a->index];
+                from->flat = to->heads != from->heads || (to->flat && to->storage == GRAM_AT_WORK);
+            }
 }
 
 static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
