@@ -249,12 +249,70 @@ static gram_node *ordered(order *o, gram_node *node)
     return o->done[node->id];
 }
 
+/* --- sums over pairs that their users make for less ---------------------------------------------------------------- */
+
+/* By node: how many rows or columns its users leave of it, each of which multiplies it with another matrix. */
+typedef struct remains {
+    gram_ctx *ctx;
+    int size;
+    double *left;
+    char *seen;
+} remains;
+
+/* What a user leaves of a product over pairs: A (X P), which might be (A X) P, has as many rows as A. */
+static double left_by(const gram_node *user, const gram_node *product)
+{
+    if (user->op != GRAM_OP_MATMUL || user->args[0] == user->args[1])
+        return gram_dim_nominal(product->rows) + gram_dim_nominal(product->cols);
+    return gram_dim_nominal(user->args[0] == product ? user->args[1]->cols : user->args[0]->rows);
+}
+
+static void count_remains(remains *r, const gram_node *node)
+{
+    if (r->seen[node->id])
+        return;
+    r->seen[node->id] = 1;
+    for (int k = 0; k < node->nargs; k++) {
+        r->left[node->args[k]->id] += left_by(node, node->args[k]);
+        count_remains(r, node->args[k]);
+    }
+}
+
+/* X P, of which all users together leave less than it has, is not computed for itself but taken apart by each. */
+static void unshare(remains *r, gram_node *node)
+{
+    if (r->seen[node->id] == 2)
+        return;
+    r->seen[node->id] = 2;
+    for (int k = 0; k < node->nargs; k++)
+        unshare(r, node->args[k]);
+    if (!node->shared || !holds_pairs(node))
+        return;
+    double rows = gram_dim_nominal(node->rows), cols = gram_dim_nominal(node->cols);
+    gram_node *turned = gram_transposed(r->ctx, node);
+    double left = r->left[node->id] + (turned != node && turned->id < r->size ? r->left[turned->id] : 0);
+    node->shared = turned->shared = left >= (rows < cols ? rows : cols);
+}
+
+static void unshare_all(order *o, const gram_spec *spec)
+{
+    const size_t size = (size_t)o->size + 1;
+    remains r = {o->ctx, o->size, gram_alloc(o->ctx, size * sizeof *r.left), gram_alloc(o->ctx, size)};
+    for (int k = 0; k < spec->noutputs; k++) {
+        count_remains(&r, spec->outputs[k].node);
+        r.left[spec->outputs[k].node->id] += GRAM_MANY;
+    }
+    for (int k = 0; k < spec->noutputs; k++)
+        unshare(&r, spec->outputs[k].node);
+}
+
 void gram_chain_order(gram_ctx *ctx, gram_spec *spec)
 {
     order o = {.ctx = ctx};
     for (int k = 0; k < spec->noutputs; k++)
         o.size = spec->outputs[k].node->id >= o.size ? spec->outputs[k].node->id + 1 : o.size;
     o.done = gram_alloc(ctx, (size_t)(o.size + 1) * sizeof *o.done);
+    unshare_all(&o, spec);
     for (int k = 0; k < spec->noutputs; k++)
         spec->outputs[k].node = ordered(&o, spec->outputs[k].node);
 }

@@ -42,6 +42,8 @@ void gram_plan_into(gram_planner *p, gram_node *node, int buffer)
     } else if (done || !gram_plan_fused(p, node, buffer)) {
         gram_plan_map(p, node, buffer);
     }
+    if (!p->computed[node->id] && p->users[node->id] > 1)
+        gram_plan_hold(p, node, buffer); /* others read the part that it is */
 }
 
 /* A way to look at an array that is there: nothing is computed. */

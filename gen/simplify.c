@@ -381,6 +381,28 @@ static gram_node *sum_heads_product(gram_ctx *ctx, const gram_node *node)
     return build2(ctx, node, GRAM_OP_MATMUL, gram_transposed(ctx, a), b);
 }
 
+/* A product, or a sum of products, with numbers in front of them. */
+static bool is_product(const gram_node *a)
+{
+    if (a->op == GRAM_OP_ADD || a->op == GRAM_OP_SUB)
+        return is_product(a->args[0]) && is_product(a->args[1]);
+    return a->op == GRAM_OP_MATMUL || (a->op == GRAM_OP_MUL && is_one_by_one(a->args[0]) && is_product(a->args[1]));
+}
+
+/* sum_h (A_h + B_h) = sum_h A_h + sum_h B_h, and sum_h c A_h = c sum_h A_h, where what is left are products over the tokens. */
+static gram_node *sum_heads_apart(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *x = node->args[0], *a = x->nargs == 2 ? x->args[0] : NULL, *b = a ? x->args[1] : NULL;
+    bool sum = x->op == GRAM_OP_ADD || x->op == GRAM_OP_SUB;
+    if (!b || x->keep || b->heads != x->heads || gram_is_pair(x) || !same_shape(x, b))
+        return NULL;
+    if (x->op == GRAM_OP_MUL && is_one_by_one(a) && !a->heads && b->op == GRAM_OP_MATMUL)
+        return build2(ctx, node, GRAM_OP_MUL, a, build1(ctx, node, GRAM_OP_SUM_HEADS, b));
+    if (!sum || a->heads != x->heads || !same_shape(x, a) || !is_product(a) || !is_product(b))
+        return NULL;
+    return build2(ctx, node, x->op, build1(ctx, node, GRAM_OP_SUM_HEADS, a), build1(ctx, node, GRAM_OP_SUM_HEADS, b));
+}
+
 static gram_node *head_at(gram_ctx *ctx, const gram_node *node, gram_node *a, int head)
 {
     gram_node like = *node;
@@ -487,6 +509,7 @@ static const struct {
     {GRAM_OP_DIV, divide},
     {GRAM_OP_AND, both},
     {GRAM_OP_SUM_HEADS, sum_heads_product},
+    {GRAM_OP_SUM_HEADS, sum_heads_apart},
     {GRAM_OP_SUM_HEADS, sum_heads_each},
     {GRAM_OP_ROWS, rows_of},
     {GRAM_OP_SUM, sum_of_product},
