@@ -271,8 +271,8 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
     if (!given && over_softmax(node) && used_elsewhere(p, weights, group, n))
         n = add_column_terms(p, weights, group, n);
     *sides = add_sharing(p, group, n, false);
-    n = add_sharing(p, group, *sides, true);
-    return n;
+    bool turns = !p->plan->spec->scan; /* a scan's column has no phases to take turns in */
+    return turns ? add_sharing(p, group, *sides, true) : *sides;
 }
 
 /* The instruction that makes these tiles of the stream. */
