@@ -1,10 +1,11 @@
 /* Schedule: when packs are made, and which arrays of the workspace take turns in one room.
  *
- * An array of the workspace lives from the phase that first writes it to the one
- * that last reads it; arrays whose lives do not meet may stand in the same room, which is as large as its largest.
- * Sizes are known only when the kernel runs, so large ones by their nominal size choose first, and each takes the first
- * room that is free while it lives. What grows with a runtime size shares no room with what does not. The caller's
- * array of an output is a room too, until the output is written, for what lies as the output does. */
+ * An array of the workspace lives from the phase that first writes it to the one that last reads it; arrays whose lives
+ * do not meet may stand in the same room, which is as large as its largest. Sizes are known only when the kernel runs,
+ * so large ones by their nominal size choose first, and each takes the first room that is free while it lives. What
+ * grows with a runtime size shares no room with what does not. The caller's array of an output is a room too, until the
+ * output is written, for what lies as the output does. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,19 @@ static void hold_captured(const gram_plan *plan, gram_life *life)
     }
 }
 
+/* The numbers that a step with sides keeps: its sums, and its sides', where they are not in place. */
+static double side_states(const gram_plan *plan, const gram_step *step)
+{
+    const int pad = plan->real_bits == 64 ? 8 : 16;
+    double sums = 0, sides = 0;
+    for (int k = 0; k < step->nsums && !gram_sums_in_place(plan, step); k++)
+        sums += ceil(gram_dim_nominal(step->sums[k].rows) / pad) * pad;
+    for (int k = 0; k < step->nsides && !gram_sides_in_place(plan, step); k++)
+        sides += ceil(gram_dim_nominal(step->sides[k].rows) / pad) * pad;
+    return ((sums + step->nstats) * gram_dim_nominal(step->queries) + sides * gram_dim_nominal(step->lanes)) *
+           gram_dim_nominal(step->each) * (step->heads > 1 ? step->heads : 1);
+}
+
 static void set_lives(gram_ctx *ctx, gram_plan *plan)
 {
     plan->nlives = plan->nbuffers + plan->npacks + plan->nsteps;
@@ -232,6 +246,8 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
         gram_dim rows = step->nsums ? step->sums[0].rows : gram_dim_number(1);
         l.states[k] = life_of(GRAM_LIFE_STATES, k, rows, step->queries, step->each, step->heads);
         l.states[k].grows = true;
+        if (step->nsides)
+            l.states[k].nominal = side_states(plan, step);
         l.states[k].alone = step->few == GRAM_FEW_PERHAPS;
     }
     for (int phase = 0; phase < plan->norder; phase++)
