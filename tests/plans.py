@@ -1,7 +1,8 @@
 """What specs plan to: streamed or dense, how many flops, how much workspace; and that gram does not change its mind.
 
 Only a sigma inside a sigma goes dense, and what compares all keys of a query. Forms of one formula cost the same. At
-32,768 tokens the workspace of every streamed spec is less than twice its arrays. (memory.py runs them.)
+32,768 tokens the workspace of every streamed spec is less than twice its arrays. (memory.py runs them.) At 65,536 so is that of
+its gradient, but for those of LARGER, each with its own bound.
 """
 import os
 import sys
@@ -20,6 +21,13 @@ local X = tokens("X", d, "n")
 local WQ, WK = matrix("WQ", d1, d), matrix("WK", d1, d)
 return kernel("equivalent", { O = X * softmax(X:t() * WK:t() * WQ * X / sqrt(d1)) })
 """), ("multihead", 0.02, "multihead_heads"), ("order2", 0.05, "order4"), ("order2", 0.05, "order8")]
+
+# Gradients that need more than three times their arrays. A deep one keeps what each of its layers needs, and a wide one its
+# hidden features; heads as an axis are all under way at once; a transform has columns of doubles; cat_causal's softmax over
+# sums of all earlier tokens is dense; scans keep the state before each column; the others hold some projections more.
+LARGER = {"attention": 3.1, "heads_differ": 3.4, "order_mixed": 3.6, "feed_forward": 3.6, "knowledge": 3.8, "cat": 4.2,
+          "cat_averaged_key": 4.2, "primal_layers": 4.7, "gru": 6.2, "multihead_heads": 6.6, "transformer": 6.9,
+          "cat_alter": 7.1, "order_full": 7.4, "layers": 9.6, "delta_rule": 10.5, "cat_causal": 700}
 
 
 def plan_of(spec, *words):
@@ -71,6 +79,18 @@ def test_workspace(tally):
             tally.expect(part < 2, f"{spec}: arrays and workspace are {1 + part:.1f} x its arrays")
 
 
+def test_gradient_workspace(tally):
+    for spec in specs():
+        kernel = load(spec)
+        if spec in DENSE | WIDE | {"triangle"} or not kernel.sizes or has_pair_array(kernel):
+            continue
+        gradient = kernel.gradient()
+        arrays = array_bytes(gradient, sizes_of(gradient, 65536))
+        part = 1 + cost(gradient, 65536)["workspace"] / arrays
+        print(f"{spec:20} gradient: arrays {arrays / 2**20:6.1f} MiB  with workspace {part:.2f} x")
+        tally.expect(part < LARGER.get(spec, 3), f"{spec}'s gradient: arrays and workspace are {part:.2f} x its arrays")
+
+
 def test_determinism(tally):
     """The same bytes twice, from another folder, with other threads."""
     for spec in specs():
@@ -86,6 +106,7 @@ def main():
     test_operations(tally)
     test_integers(tally)
     test_workspace(tally)
+    test_gradient_workspace(tally)
     test_determinism(tally)
     tally.end()
 
