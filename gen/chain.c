@@ -249,7 +249,7 @@ static gram_node *ordered(order *o, gram_node *node)
     return o->done[node->id];
 }
 
-/* --- sums over pairs that their users make for less ---------------------------------------------------------------- */
+/* --- sums over pairs that their users make for less --------------------------------------------------------------- */
 
 /* By node: how many rows or columns its users leave of it, each of which multiplies it with another matrix. */
 typedef struct remains {

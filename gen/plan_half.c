@@ -35,13 +35,6 @@ const char *gram_half(const gram_plan *plan, int buffer)
 
 /* --- stores without a step of their own --------------------------------------------------------------------------- */
 
-static int base_of(const gram_plan *plan, int buffer)
-{
-    while (plan->buffers[buffer].storage == GRAM_AT_VIEW)
-        buffer = plan->buffers[buffer].base;
-    return buffer;
-}
-
 static bool is_alike(const gram_buffer *a, const gram_buffer *b)
 {
     return a->heads == b->heads && a->batched == b->batched && gram_dim_equal(a->each, b->each);
@@ -51,7 +44,8 @@ static bool is_alike(const gram_buffer *a, const gram_buffer *b)
 static int copied(const gram_plan *plan, const gram_step *step, int output)
 {
     const gram_instr *root = &step->program.instr[step->root];
-    if (strcmp(step->template, "map") != 0 || step->mask >= 0 || base_of(plan, step->stores[0].buffer) != output)
+    if (strcmp(step->template, "map") != 0 || step->mask >= 0 ||
+        gram_buffer_base(plan, step->stores[0].buffer) != output)
         return -1;
     if (root->nargs == 2 && root->args[0] == root->args[1]) /* a vector's, spread */
         root = &step->program.instr[root->args[0]];
@@ -71,7 +65,7 @@ static bool is_bound(const gram_plan *plan, int array)
     bool bound = plan->buffers[array].storage != GRAM_AT_WORK;
     for (int b = 0; b < plan->nbuffers; b++) {
         const gram_buffer *view = &plan->buffers[b];
-        if (base_of(plan, b) != array)
+        if (gram_buffer_base(plan, b) != array)
             continue;
         bound |= view->storage == GRAM_AT_VIEW && view->view == GRAM_VIEW_SHAPE;
         for (int k = 0; k < plan->nsteps; k++) {
@@ -87,7 +81,7 @@ static bool is_bound(const gram_plan *plan, int array)
 static void redirect(gram_plan *plan, int array, int output)
 {
     for (int b = 0; b < plan->nbuffers; b++)
-        plan->buffers[b].half |= base_of(plan, b) == array && b != array;
+        plan->buffers[b].half |= gram_buffer_base(plan, b) == array && b != array;
     for (int b = 0; b < plan->nbuffers; b++)
         if (plan->buffers[b].storage == GRAM_AT_VIEW && plan->buffers[b].base == array)
             plan->buffers[b].base = output;

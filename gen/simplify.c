@@ -355,7 +355,7 @@ static gram_node *operand_repeated(gram_ctx *ctx, const gram_node *node)
     return NULL;
 }
 
-/* --- heads and rows ------------------------------------------------------------------------------------------------ */
+/* --- heads and rows ----------------------------------------------------------------------------------------------- */
 
 /* (A B) C = A (B C): the same product with its first factor apart. */
 static gram_node *first_apart(gram_ctx *ctx, gram_node *x)
