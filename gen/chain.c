@@ -135,7 +135,8 @@ gram_node *gram_chain_factor(gram_ctx *ctx, const gram_node *node, gram_builder 
 typedef struct order {
     gram_ctx *ctx;
     gram_node **done;
-    int size; /* of done */
+    int size;    /* of done */
+    bool closed; /* shared projections are not taken apart */
 } order;
 
 typedef struct table {
@@ -196,14 +197,19 @@ static gram_node *multiply(gram_ctx *ctx, gram_loc loc, const table *t, const ch
                             multiply(ctx, loc, t, c, k + 1, j));
 }
 
+static bool takes_apart(const order *o, const gram_node *node)
+{
+    return !o->closed && is_over_pairs(node);
+}
+
 static gram_node *ordered(order *o, gram_node *node);
 
 static gram_node *ordered_chain(order *o, gram_node *node)
 {
     chain c = {0};
     table *t = gram_alloc(o->ctx, sizeof *t);
-    flatten(node->args[0], &c, is_over_pairs(node));
-    flatten(node->args[1], &c, is_over_pairs(node));
+    flatten(node->args[0], &c, takes_apart(o, node));
+    flatten(node->args[1], &c, takes_apart(o, node));
     for (int k = 0; k < c.n; k++)
         c.factor[k] = ordered(o, c.factor[k]);
     fill(t, &c);
@@ -219,11 +225,11 @@ static gram_node *ordered_args(order *o, gram_node *node)
 }
 
 /* A product of not too many factors? */
-static bool is_chain(const gram_node *node)
+static bool is_chain(const order *o, const gram_node *node)
 {
     if (node->op != GRAM_OP_MATMUL)
         return false;
-    bool pairs = is_over_pairs(node);
+    bool pairs = takes_apart(o, node);
     int left = count_factors(node->args[0], MAX_FACTORS, pairs);
     return left + count_factors(node->args[1], MAX_FACTORS, pairs) < MAX_FACTORS - 2;
 }
@@ -243,7 +249,7 @@ static gram_node *ordered(order *o, gram_node *node)
     if (!o->done[node->id])
         o->done[node->id] = ordered_turned(o, node);
     if (!o->done[node->id]) {
-        o->done[node->id] = is_chain(node) ? ordered_chain(o, node) : ordered_args(o, node);
+        o->done[node->id] = is_chain(o, node) ? ordered_chain(o, node) : ordered_args(o, node);
         o->done[node->id]->shared |= node->shared;
     }
     return o->done[node->id];
@@ -306,13 +312,51 @@ static void unshare_all(order *o, const gram_spec *spec)
         unshare(&r, spec->outputs[k].node);
 }
 
+/* --- all of a spec ------------------------------------------------------------------------------------------------ */
+
+/* What the products below node cost that were not seen before, for an item of the batch. */
+static double cost_of(char *seen, const gram_node *node)
+{
+    if (seen[node->id])
+        return 0;
+    seen[node->id] = 1;
+    double cost = 0;
+    for (int k = 0; k < node->nargs; k++)
+        cost += cost_of(seen, node->args[k]);
+    if (node->op == GRAM_OP_MATMUL)
+        cost += 2 * gram_dim_nominal(node->rows) * gram_dim_nominal(node->args[0]->cols) *
+                gram_dim_nominal(node->cols) * gram_dim_nominal(node->each) * (node->heads > 1 ? node->heads : 1);
+    return cost;
+}
+
+/* The outputs with their products in the cheapest orders, and what they cost together. */
+static double order_outputs(order *o, const gram_spec *spec, gram_node **outputs)
+{
+    int known = 0;
+    double cost = 0;
+    o->done = gram_alloc(o->ctx, (size_t)(o->size + 1) * sizeof *o->done);
+    for (int k = 0; k < spec->noutputs; k++) {
+        outputs[k] = ordered(o, spec->outputs[k].node);
+        known = outputs[k]->id >= known ? outputs[k]->id + 1 : known;
+    }
+    char *seen = gram_alloc(o->ctx, (size_t)known + 1);
+    for (int k = 0; k < spec->noutputs; k++)
+        cost += cost_of(seen, outputs[k]);
+    return cost;
+}
+
+/* A projection that is needed as it is costs nothing more where it is used again, which no chain knows by itself: so both
+ * are tried, with shared projections taken apart and without. */
 void gram_chain_order(gram_ctx *ctx, gram_spec *spec)
 {
-    order o = {.ctx = ctx};
+    order open = {.ctx = ctx}, closed = {.ctx = ctx, .closed = true};
+    gram_node **outputs = gram_alloc(ctx, 2 * (size_t)(spec->noutputs + 1) * sizeof *outputs);
     for (int k = 0; k < spec->noutputs; k++)
-        o.size = spec->outputs[k].node->id >= o.size ? spec->outputs[k].node->id + 1 : o.size;
-    o.done = gram_alloc(ctx, (size_t)(o.size + 1) * sizeof *o.done);
-    unshare_all(&o, spec);
+        open.size = closed.size = spec->outputs[k].node->id >= open.size ? spec->outputs[k].node->id + 1 : open.size;
+    unshare_all(&open, spec);
+    double apart = order_outputs(&open, spec, outputs);
+    if (apart > order_outputs(&closed, spec, outputs + spec->noutputs))
+        outputs += spec->noutputs;
     for (int k = 0; k < spec->noutputs; k++)
-        spec->outputs[k].node = ordered(&o, spec->outputs[k].node);
+        spec->outputs[k].node = outputs[k];
 }
