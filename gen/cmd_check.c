@@ -117,12 +117,16 @@ typedef struct result {
     char message[GRAM_MESSAGE_SIZE]; /* empty: it ran */
 } result;
 
-static double norm(const gram_array *a)
+/* The norm of what is finite. */
+static double finite_norm(const gram_array *array)
 {
+    int64_t count = gram_array_count(array->dtype, array->ndim, array->shape);
     double squares = 0;
-    for (int64_t i = 0; i < gram_array_count(a->dtype, a->ndim, a->shape); i++)
-        squares += gram_array_entry(a, i) * gram_array_entry(a, i);
-    return isfinite(squares) ? sqrt(squares) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        double a = gram_array_entry(array, i);
+        squares += isfinite(a) ? a * a : 0;
+    }
+    return sqrt(squares);
 }
 
 /* Terms of a derivative may cancel, to 0 by symmetry even (a softmax over one key), and leave their roundings. They are
@@ -133,9 +137,9 @@ static double least_norm(const gram_array *inputs, const gram_array *outputs, co
     double largest = 0;
     for (int k = 0; k < spec->ninputs; k++)
         if (spec->inputs[k]->optional)
-            largest = fmax(largest, norm(&inputs[k]));
+            largest = fmax(largest, finite_norm(&inputs[k]));
     for (int k = 0; k < spec->noutputs; k++)
-        largest = fmax(largest, norm(&outputs[k]));
+        largest = fmax(largest, finite_norm(&outputs[k]));
     return is_derivative(spec) ? 0.1 * largest : 0;
 }
 
@@ -145,24 +149,13 @@ static int ordered(uint16_t half)
     return half & 0x8000 ? -(half & 0x7fff) : half;
 }
 
-/* The norm of what is finite. */
-static double finite_norm(const gram_array *array, int64_t count)
-{
-    double squares = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double a = gram_array_entry(array, i);
-        squares += isfinite(a) ? a * a : 0;
-    }
-    return sqrt(squares);
-}
-
 /* How many units in the last place got is at most from what is expected, rounded to its type; infinity where one of two is
  * NaN. Entries that cancelled, to where floats themselves may differ by as much, count as equal: `slack` of the norm,
  * which counts as `least` at least. */
 static double units_apart(const gram_array *got, const gram_array *expected, double least, double slack)
 {
     int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);
-    double most = 0, near = slack * fmax(finite_norm(expected, count), least) / sqrt(fmax(1, (double)count));
+    double most = 0, near = slack * fmax(finite_norm(expected), least) / sqrt(fmax(1, (double)count));
     for (int64_t i = 0; i < count; i++) {
         uint16_t half;
         gram_array one = gram_array_dense(got->dtype, 0, NULL, &half);
