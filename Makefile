@@ -136,9 +136,10 @@ $B/runtime_python_%.o: runtime/python/%.c | $B
 	@echo "  cc    $<"
 	@$(CC) $(CFLAGS) $(PYTHON_FLAGS) -Igen -MMD -MP -c $< -o $@
 
-$B/python/gram/_gram.abi3.so: $(PYTHON_O) $(INSIDE) $B/PyInit__gram.map $(wildcard runtime/python/gram/*)
+PYTHON_TEXTS = $(wildcard $(addprefix runtime/python/gram/*,.py .pyi py.typed))
+$B/python/gram/_gram.abi3.so: $(PYTHON_O) $(INSIDE) $B/PyInit__gram.map $(PYTHON_TEXTS)
 	@echo "  link  $@"
-	@mkdir -p $(dir $@) && cp runtime/python/gram/* $(dir $@)
+	@mkdir -p $(dir $@) && cp $(PYTHON_TEXTS) $(dir $@)
 	@$(CC) -shared $(LDFLAGS) $(WRAP) -Wl,--version-script=$B/PyInit__gram.map $(filter %.o %.a,$^) $(LUA_LIBRARY) -ldl -lpthread -lm \
 		-o $@.$$$$ && mv $@.$$$$ $@
 

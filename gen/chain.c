@@ -315,25 +315,25 @@ static void unshare_all(order *o, const gram_spec *spec)
 /* --- all of a spec ------------------------------------------------------------------------------------------------ */
 
 /* What the products below node cost that were not seen before, for an item of the batch. */
-static double cost_of(char *seen, const gram_node *node)
+static double flops_of(char *seen, const gram_node *node)
 {
     if (seen[node->id])
         return 0;
     seen[node->id] = 1;
-    double cost = 0;
+    double flops = 0, items = gram_dim_nominal(node->each) * (node->heads > 1 ? node->heads : 1);
     for (int k = 0; k < node->nargs; k++)
-        cost += cost_of(seen, node->args[k]);
+        flops += flops_of(seen, node->args[k]);
     if (node->op == GRAM_OP_MATMUL)
-        cost += 2 * gram_dim_nominal(node->rows) * gram_dim_nominal(node->args[0]->cols) *
-                gram_dim_nominal(node->cols) * gram_dim_nominal(node->each) * (node->heads > 1 ? node->heads : 1);
-    return cost;
+        flops += 2 * gram_dim_nominal(node->rows) * gram_dim_nominal(node->args[0]->cols) *
+                 gram_dim_nominal(node->cols) * items;
+    return flops;
 }
 
-/* The outputs with their products in the cheapest orders, and what they cost together. */
+/* The outputs with their products in the cheapest orders, and what these cost together. */
 static double order_outputs(order *o, const gram_spec *spec, gram_node **outputs)
 {
     int known = 0;
-    double cost = 0;
+    double flops = 0;
     o->done = gram_alloc(o->ctx, (size_t)(o->size + 1) * sizeof *o->done);
     for (int k = 0; k < spec->noutputs; k++) {
         outputs[k] = ordered(o, spec->outputs[k].node);
@@ -341,12 +341,13 @@ static double order_outputs(order *o, const gram_spec *spec, gram_node **outputs
     }
     char *seen = gram_alloc(o->ctx, (size_t)known + 1);
     for (int k = 0; k < spec->noutputs; k++)
-        cost += cost_of(seen, outputs[k]);
-    return cost;
+        flops += flops_of(seen, outputs[k]);
+    return flops;
 }
 
 /* A projection that is needed as it is costs nothing more where it is used again, which no chain knows by itself: so both
- * are tried, with shared projections taken apart and without. */
+ * are tried, with shared projections taken apart and without. In a derivative what is shared lives from the forward to
+ * the backward part: there it is to be taken apart where that costs about the same. */
 void gram_chain_order(gram_ctx *ctx, gram_spec *spec)
 {
     order open = {.ctx = ctx}, closed = {.ctx = ctx, .closed = true};
@@ -354,8 +355,8 @@ void gram_chain_order(gram_ctx *ctx, gram_spec *spec)
     for (int k = 0; k < spec->noutputs; k++)
         open.size = closed.size = spec->outputs[k].node->id >= open.size ? spec->outputs[k].node->id + 1 : open.size;
     unshare_all(&open, spec);
-    double apart = order_outputs(&open, spec, outputs);
-    if (apart > order_outputs(&closed, spec, outputs + spec->noutputs))
+    const double apart = order_outputs(&open, spec, outputs) * (gram_is_derivative(spec) ? 0.99 : 1);
+    if (order_outputs(&closed, spec, outputs + spec->noutputs) < apart)
         outputs += spec->noutputs;
     for (int k = 0; k < spec->noutputs; k++)
         spec->outputs[k].node = outputs[k];

@@ -39,16 +39,11 @@ static void put_sizes(char *text, size_t size, const gram_spec *spec, const gram
         snprintf(text + used, size - used, "batch=%" PRId64, t->batch);
 }
 
-static bool is_derivative(const gram_spec *spec)
-{
-    return spec->noutputs > 0 && spec->outputs[0].like;
-}
-
 /* A derivative has more terms than what it is taken of, and they may cancel. */
 double gram_check_tolerance(const gram_kernel *kernel)
 {
     const gram_spec *spec = kernel->build.spec;
-    double stated = spec->tolerance, terms = is_derivative(spec) ? 10 : 1;
+    double stated = spec->tolerance, terms = gram_is_derivative(spec) ? 10 : 1;
     return terms * (stated > 0 ? stated : gram_real_bits(kernel) == 64 ? 1e-12 : 1e-5);
 }
 
@@ -140,7 +135,7 @@ static double least_norm(const gram_array *inputs, const gram_array *outputs, co
             largest = fmax(largest, finite_norm(&inputs[k]));
     for (int k = 0; k < spec->noutputs; k++)
         largest = fmax(largest, finite_norm(&outputs[k]));
-    return is_derivative(spec) ? 0.1 * largest : 0;
+    return gram_is_derivative(spec) ? 0.1 * largest : 0;
 }
 
 /* 16-bit floats as integers of the same order. */

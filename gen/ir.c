@@ -268,6 +268,11 @@ static gram_node *index_of(gram_ctx *ctx, gram_loc loc, gram_op op, const gram_n
     return gram_node_make(ctx, loc, op, 0, NULL, &like);
 }
 
+bool gram_is_derivative(const gram_spec *spec)
+{
+    return spec->noutputs > 0 && spec->outputs[0].like;
+}
+
 gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a)
 {
     if (!a->keep)

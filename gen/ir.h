@@ -224,6 +224,9 @@ typedef struct gram_spec {
     const struct gram_scan *scan; /* whose f it is, column by column; NULL: a kernel */
 } gram_spec;
 
+/* Are its outputs derivatives, each shaped as what it is taken by or of? */
+bool gram_is_derivative(const gram_spec *spec);
+
 /* A node for op over args with the shape, heads and type that the operation's rule gives; an equal node made before is
  * returned instead. `like` gives the attributes (number, dim, index, fn, input, and for leaves type, rows, cols, heads,
  * batched); NULL where op needs none. Fails with an error at loc where the operands do not fit: shapes are named as the
