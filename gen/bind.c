@@ -380,8 +380,8 @@ static bool is_same(const gram_array *a, const gram_array *b)
     return same;
 }
 
-/* What overwrites an input: the kernel has one array for both, the output's, which starts as the input; nothing is copied
- * where the caller gives the same for both. Without an output the input stays as it is, too. */
+/* What overwrites an input: the kernel has one array for both, the output's, which starts as the input; nothing is
+ * copied where the caller gives the same for both. Without an output the input stays as it is, too. */
 static void share_array(binder *b, const gram_output *output, gram_bound *out, gram_bound *in)
 {
     char message[GRAM_MESSAGE_SIZE];

@@ -41,7 +41,8 @@ static bool is_over_pairs(const gram_node *product)
 }
 
 /* Is a product taken apart here? Not one that several formulas share: that is computed once. But where the chain has a
- * matrix over pairs, a shared projection is: (W X) P may be W (X P), and what X P costs is far more than what W does. */
+ * matrix over pairs, a shared projection is: (W X) P may be W (X P), and what X P costs is far more than what W
+ * does. */
 static bool opens(const gram_node *a, bool pairs)
 {
     return a->op == GRAM_OP_MATMUL && (!a->shared || (pairs && !holds_pairs(a)));
@@ -162,8 +163,8 @@ static int joined_with_pairs(const chain *c, int i, int j)
     return pairs ? j - i + 1 : 0;
 }
 
-/* Of two ways to split factors i to j at the same cost: the one that multiplies with a matrix over pairs first. W (X P) and
- * V (X P) have their sum over pairs in common. */
+/* Of two ways to split factors i to j at the same cost: the one that multiplies with a matrix over pairs first. W (X P)
+ * and V (X P) have their sum over pairs in common. */
 static bool goes_before(const chain *c, int i, int k, int other, int j)
 {
     return joined_with_pairs(c, i, k) + joined_with_pairs(c, k + 1, j) >
@@ -345,9 +346,9 @@ static double order_outputs(order *o, const gram_spec *spec, gram_node **outputs
     return flops;
 }
 
-/* A projection that is needed as it is costs nothing more where it is used again, which no chain knows by itself: so both
- * are tried, with shared projections taken apart and without. In a derivative what is shared lives from the forward to
- * the backward part: there it is to be taken apart where that costs about the same. */
+/* A projection that is needed as it is costs nothing more where it is used again, which no chain knows by itself: so
+ * both are tried, with shared projections taken apart and without. In a derivative what is shared lives from the
+ * forward to the backward part: there it is to be taken apart where that costs about the same. */
 void gram_chain_order(gram_ctx *ctx, gram_spec *spec)
 {
     order open = {.ctx = ctx}, closed = {.ctx = ctx, .closed = true};

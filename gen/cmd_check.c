@@ -1,6 +1,6 @@
-/* gram check: every back end against the reference, over sizes that hurt, and then the symmetries that the spec declares
- * (check_symmetry.c). A kernel of 16-bit arrays is held against the same back end's of floats: it must give the same,
- * rounded. One line per thing checked. */
+/* gram check: every back end against the reference, over sizes that hurt, and then the symmetries that the spec
+ * declares (check_symmetry.c). A kernel of 16-bit arrays is held against the same back end's of floats: it must give
+ * the same, rounded. One line per thing checked. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -144,9 +144,9 @@ static int ordered(uint16_t half)
     return half & 0x8000 ? -(half & 0x7fff) : half;
 }
 
-/* How many units in the last place got is at most from what is expected, rounded to its type; infinity where one of two is
- * NaN. Entries that cancelled, to where floats themselves may differ by as much, count as equal: `slack` of the norm,
- * which counts as `least` at least. */
+/* How many units in the last place got is at most from what is expected, rounded to its type; infinity where one of two
+ * is NaN. Entries that cancelled, to where floats themselves may differ by as much, count as equal: `slack` of the
+ * norm, which counts as `least` at least. */
 static double units_apart(const gram_array *got, const gram_array *expected, double least, double slack)
 {
     int64_t count = gram_array_count(got->dtype, got->ndim, got->shape);

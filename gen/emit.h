@@ -88,8 +88,8 @@ void gram_emit_take_shared_tiles(gram_emitter *e, gram_places *p, const gram_lin
 /* A stream's sums side by side, padded; and what the state of a part of the keys takes for each head. */
 const char *gram_emit_width(gram_emitter *e, const gram_sum *sums, int n);
 const char *gram_emit_state_size(gram_emitter *e, const gram_step *step, const char *queries, const char *width);
-/* Of a step with sides: how many parts its queries, and its lanes, are in; the rows of a block of queries; and the numbers that
- * a block keeps from turn to turn, "" where all are in place. */
+/* Of a step with sides: how many parts its queries, and its lanes, are in; the rows of a block of queries; and the
+ * numbers that a block keeps from turn to turn, "" where all are in place. */
 const char *gram_emit_side_parts(gram_emitter *e, const gram_step *step);
 const char *gram_emit_block_rows(const gram_step *step);
 const char *gram_emit_block_state(gram_emitter *e, const gram_step *step);

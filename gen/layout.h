@@ -22,8 +22,8 @@ typedef struct gram_axes {
 gram_axes gram_input_axes(const gram_input *input);
 /* Whether its values are integers (ids and counts): int32_t in the args struct, whatever the compute type. */
 bool gram_input_is_integer(const gram_input *input);
-/* A gradient is as its input, and so is what overwrites one; else a batched matrix is [batch, H, columns, rows], a vector [batch, H, n], one number
- * [batch, H], weights [H, r, c]. */
+/* A gradient is as its input, and so is what overwrites one; else a batched matrix is [batch, H, columns, rows], a
+ * vector [batch, H, n], one number [batch, H], weights [H, r, c]. */
 gram_axes gram_output_axes(const gram_output *output);
 /* The output that overwrites the input in place, or NULL. */
 const gram_output *gram_overwritten_by(const gram_spec *spec, const gram_input *input);

@@ -251,7 +251,8 @@ bool gram_is_linear(const gram_step *step);
 bool gram_has_parts(const gram_step *step);
 /* Does the step keep something from one of its phases to the next? */
 bool gram_has_states(const gram_plan *plan, const gram_step *step);
-/* Does a step with sides add up its sums, or its sides, in the arrays where they go, for whole vectors of them lie there? */
+/* Does a step with sides add up its sums, or its sides, in the arrays where they go, for whole vectors of them lie
+ * there? */
 bool gram_sums_in_place(const gram_plan *plan, const gram_step *step);
 bool gram_sides_in_place(const gram_plan *plan, const gram_step *step);
 /* Is it a store of nothing but a sum that is added up in place? */

@@ -1,6 +1,7 @@
-/* Arrays of 16-bit floats, which only a caller holds. Most loops read an input as it lies: loads, packs, blocks and rows of
- * it are widened as they are made. What else reads one takes a copy of reals; what an output holds is computed as reals,
- * which others may need, and rounded by a step of its own, or where nothing else reads it, when it is stored. */
+/* Arrays of 16-bit floats, which only a caller holds. Most loops read an input as it lies: loads, packs, blocks
+ * and rows of it are widened as they are made. What else reads one takes a copy of reals; what an output holds
+ * is computed as reals, which others may need, and rounded by a step of its own, or where nothing else reads
+ * it, when it is stored. */
 #include <string.h>
 
 #include "planner.h"

@@ -1,6 +1,6 @@
-/* Outputs in place: one whose array is an input's. A cache of keys grows by where(j = length, new, old): of that only what
- * is new is stored, and tiles without any are passed over. Any other formula may read its input as well, at the very
- * entry that it stores; nothing else may, for when that is overwritten depends on the order of the steps. */
+/* Outputs in place: one whose array is an input's. A cache of keys grows by where(j = length, new, old): of that only
+ * what is new is stored, and tiles without any are passed over. Any other formula may read its input as well, at the
+ * very entry that it stores; nothing else may, for when that is overwritten depends on the order of the steps. */
 #include <string.h>
 
 #include "planner.h"

@@ -1,6 +1,6 @@
-/* The order of a plan's steps: that in which they were made, each after what it reads, but that a step which leaves no more
- * in the workspace than it found there runs as soon as it can. So what is summed up over the tokens is used up at once,
- * and the arrays of one head, or of one layer, are gone when those of the next come. */
+/* The order of a plan's steps: that in which they were made, each after what it reads, but that a step which leaves no
+ * more in the workspace than it found there runs as soon as it can. So what is summed up over the tokens is used up at
+ * once, and the arrays of one head, or of one layer, are gone when those of the next come. */
 #include <string.h>
 
 #include "chain.h"

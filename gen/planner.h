@@ -79,7 +79,8 @@ int gram_plan_reserve(gram_planner *p, const gram_node *node);
 
 /* Node's value as reals: a copy where a caller holds it in 16 bits. */
 int gram_plan_reals(gram_planner *p, gram_node *node);
-/* Outputs of 16 bits, from buffer `first` on, are stored by the steps that compute them where nothing else reads those. */
+/* Outputs of 16 bits, from buffer `first` on, are stored by the steps that compute them where nothing else
+ * reads those. */
 void gram_plan_store_at_once(gram_plan *plan, int first);
 
 /* --- plan_in_place.c ---------------------------------------------------------------------------------------------- */

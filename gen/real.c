@@ -1,5 +1,5 @@
-/* The types of arrays of floats: a row each. Those of 16 bits are read into floats, computed with as such, and rounded when
- * they are written. */
+/* The types of arrays of floats: a row each. Those of 16 bits are read into floats, computed with as such, and rounded
+ * when they are written. */
 #include "real.h"
 
 #include <string.h>

@@ -389,7 +389,8 @@ static bool is_product(const gram_node *a)
     return a->op == GRAM_OP_MATMUL || (a->op == GRAM_OP_MUL && is_one_by_one(a->args[0]) && is_product(a->args[1]));
 }
 
-/* sum_h (A_h + B_h) = sum_h A_h + sum_h B_h, and sum_h c A_h = c sum_h A_h, where what is left are products over the tokens. */
+/* sum_h (A_h + B_h) = sum_h A_h + sum_h B_h, and sum_h c A_h = c sum_h A_h, where what is left are products over the
+ * tokens. */
 static gram_node *sum_heads_apart(gram_ctx *ctx, const gram_node *node)
 {
     gram_node *x = node->args[0], *a = x->nargs == 2 ? x->args[0] : NULL, *b = a ? x->args[1] : NULL;

@@ -1,12 +1,14 @@
-/* Circular and causal convolution along tokens by the fast Fourier transform, O(n log n) for any n. See kernel.h on chunks.
+/* Circular and causal convolution along tokens by the fast Fourier transform, O(n log n) for any n. See kernel.h on
+ * chunks.
  *
- * A block is GRAM_PAD complex channels of a length: row t is GRAM_PAD real parts, then as many imaginary ones, so that every
- * step of a transform works on whole vectors. Two real channels make a complex one, because what they are convolved with is
- * real. The transform is in place, by decimation in frequency, and leaves its frequencies in the order of reversed digits;
- * products do not mind, and the inverse starts from there. It recurses, so that halves, quarters and so on fit the caches.
+ * A block is GRAM_PAD complex channels of a length: row t is GRAM_PAD real parts, then as many imaginary ones, so that
+ * every step of a transform works on whole vectors. Two real channels make a complex one, because what they are
+ * convolved with is real. The transform is in place, by decimation in frequency, and leaves its frequencies in the
+ * order of reversed digits; products do not mind, and the inverse starts from there. It recurses, so that halves,
+ * quarters and so on fit the caches.
  *
- * Lengths are products of 2, 3 and 5. A cycle of another length is convolved without wrapping around, in a length of twice
- * that or more. */
+ * Lengths are products of 2, 3 and 5. A cycle of another length is convolved without wrapping around, in a length of
+ * twice that or more. */
 
 #ifndef GRAM_FFT_H
 
@@ -17,8 +19,8 @@
 /* Numbers in a row of a block. */
 #define GRAM_FFT_ROW (2 * GRAM_PAD)
 
-/* What entry (i, j) of the matrix w stands for is: w[(j - i) mod n], or one or both of: w[(i - j) mod n], and 0 for what
- * would wrap around; or the softmax down each column of w[j - i], i <= j. */
+/* What entry (i, j) of the matrix w stands for is: w[(j - i) mod n], or one or both of: w[(i - j) mod n], and 0 for
+ * what would wrap around; or the softmax down each column of w[j - i], i <= j. */
 enum { GRAM_FFT_REVERSED = 1, GRAM_FFT_CAUSAL = 2, GRAM_FFT_SOFTMAX = 4 };
 
 /* Is n a product of 2, 3 and 5? */
@@ -221,8 +223,8 @@ static inline void gram_fft(gram_real *block, int64_t length, int backward, cons
     }
 }
 
-/* Lane l of row t of a block: channel l, and channel GRAM_PAD + l as its imaginary part. Channels that are not there are
- * 0, and so are the rows from n on. */
+/* Lane l of row t of a block: channel l, and channel GRAM_PAD + l as its imaginary part. Channels that are not there
+ * are 0, and so are the rows from n on. */
 static inline void gram_fft_read(gram_real *block, int64_t length, const gram_real *from, int64_t row, int64_t col,
                                  int64_t channels, int64_t n) {
     const int64_t lanes = channels < GRAM_FFT_ROW ? channels : GRAM_FFT_ROW;
@@ -279,8 +281,8 @@ static inline void gram_fft_scale(gram_real *block, const gram_real *spectrum, i
     }
 }
 
-/* to (rows x n) = from (rows x n) times the n x n matrix that w (n numbers, step apart) and the mode stand for. scratch:
- * gram_fft_room reals, which begin with the factors of the length. */
+/* to (rows x n) = from (rows x n) times the n x n matrix that w (n numbers, step apart) and the mode stand for.
+ * scratch: gram_fft_room reals, which begin with the factors of the length. */
 static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
                                      int64_t col, int64_t rows, const gram_real *w, int64_t step, int64_t n, int mode,
                                      gram_real *scratch) {
@@ -299,12 +301,12 @@ static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_c
     }
 }
 
-/* The tokens whose weighted means are summed up one by one: the first ones, for which a Fourier transform rounds too much,
- * and so much greater may all the weights' squares be than theirs before that holds of all. */
+/* The tokens whose weighted means are summed up one by one: the first ones, for which a Fourier transform rounds too
+ * much, and so much greater may all the weights' squares be than theirs before that holds of all. */
 enum { GRAM_FFT_FIRST = 128, GRAM_FFT_RANGE = 1024 };
 
-/* Columns 0 to count of to: column j is the sum over i <= j of exp(z[j - i]) from's column i, over that of exp(z[j - i]);
- * weight: count reals. Weights are relative to the greatest so far, whatever comes later. */
+/* Columns 0 to count of to: column j is the sum over i <= j of exp(z[j - i]) from's column i, over that of exp(z[j -
+ * i]); weight: count reals. Weights are relative to the greatest so far, whatever comes later. */
 static inline void gram_fft_means(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
                                   int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t count, gram_real *weight) {
     gram_real most = -INFINITY, sum = 0;
@@ -328,9 +330,9 @@ static inline void gram_fft_means(gram_real *to, int64_t to_row, int64_t to_col,
     }
 }
 
-/* to = from (rows x n) times the softmax down each column of z[j - i], i <= j: a causal convolution with exp(z), divided by
- * running sums; term by term where z's range would drown the early tokens in the rounding of the late ones. scratch as for
- * gram_fft_convolve. */
+/* to = from (rows x n) times the softmax down each column of z[j - i], i <= j: a causal convolution with exp(z),
+ * divided by running sums; term by term where z's range would drown the early tokens in the rounding of the late ones.
+ * scratch as for gram_fft_convolve. */
 static inline void gram_fft_softmax(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
                                     int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t n, int mode,
                                     gram_real *scratch) {
@@ -374,8 +376,8 @@ static inline void gram_fft_products(gram_real *sum, const gram_real *a, const g
     }
 }
 
-/* to[k] = the sum over j of x's column (j + k) mod n times y's column j, both rows x n; in causal mode of j + k < n alone.
- * What a gradient by w is. scratch as for gram_fft_convolve. */
+/* to[k] = the sum over j of x's column (j + k) mod n times y's column j, both rows x n; in causal mode of j + k < n
+ * alone. What a gradient by w is. scratch as for gram_fft_convolve. */
 static inline void gram_fft_lags(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col, int64_t rows,
                                  const gram_real *y, int64_t y_row, int64_t y_col, int64_t n, int mode, gram_real *scratch) {
     const int64_t length = gram_fft_length(n, mode);

@@ -1,5 +1,5 @@
-/* Arrays of 16-bit floats: read as reals, and written back rounded to nearest, ties to even. Bits are moved as integers,
- * so that any compiler can, and vectorise it. See kernel.h on chunks. */
+/* Arrays of 16-bit floats: read as reals, and written back rounded to nearest, ties to even. Bits are moved as
+ * integers, so that any compiler can, and vectorise it. See kernel.h on chunks. */
 
 #ifndef GRAM_HALF_H
 
@@ -60,8 +60,8 @@ static inline GRAM_ALWAYS float gram_float_of(uint32_t bits) {
     return x;
 }
 
-/* The value of 16 bits, exactly. A binary16's exponent is moved into place, once more where it is that of infinity and NaN;
- * below the normal numbers the bits count steps of 2^-24. */
+/* The value of 16 bits, exactly. A binary16's exponent is moved into place, once more where it is that of infinity and
+ * NaN; below the normal numbers the bits count steps of 2^-24. */
 static inline GRAM_ALWAYS float gram_half_value(const enum gram_half_kind kind, uint16_t half) {
     const uint32_t rest = half & 0x7fffu, sign = (uint32_t)(half ^ rest) << 16, moved = 112u << 23;
     if (kind == GRAM_HALF_BF16) {
@@ -74,8 +74,9 @@ static inline GRAM_ALWAYS float gram_half_value(const enum gram_half_kind kind, 
     return gram_float_of((rest < 0x400u ? small : normal) | sign);
 }
 
-/* x in 16 bits, to nearest, ties to even. Half of the last bit kept is added, less 1 where that bit is 0; what overflows
- * steps the exponent, to infinity too. Below the normal numbers of binary16, adding 1/2 rounds to steps of 2^-24. */
+/* x in 16 bits, to nearest, ties to even. Half of the last bit kept is added, less 1 where that bit is 0; what
+ * overflows steps the exponent, to infinity too. Below the normal numbers of binary16, adding 1/2 rounds to steps of
+ * 2^-24. */
 static inline GRAM_ALWAYS uint16_t gram_half_of(const enum gram_half_kind kind, float x) {
     uint32_t bits, low;
     memcpy(&bits, &x, sizeof bits);

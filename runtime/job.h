@@ -31,9 +31,9 @@ static inline int64_t gram_parts(int64_t n, int64_t part) {
     return (n + part - 1) / part;
 }
 
-/* Into how many parts the queries, and the lanes, of each item go where sums over queries are made beside those over lanes: part
- * p of the queries meets one part of the lanes after the other, from its own on, so that no two parts ever add to the same
- * sums. Sizes alone tell, so that numbers are added in one order for any number of threads. */
+/* Into how many parts the queries, and the lanes, of each item go where sums over queries are made beside those over
+ * lanes: part p of the queries meets one part of the lanes after the other, from its own on, so that no two parts ever
+ * add to the same sums. Sizes alone tell, so that numbers are added in one order for any number of threads. */
 static inline int64_t gram_side_parts(int64_t items, int64_t queries) {
     const int64_t wanted = gram_least(4, 16 / gram_most(items, 1));
     return gram_most(1, gram_least(wanted, gram_parts(queries, GRAM_BLOCK)));

@@ -1,8 +1,8 @@
 /* The types of generated code: numbers, strided arrays, teams of threads, index ranges.
  *
  * kernel.h, vector.h, vmath.h and the headers of the tile primitives are compiled into the runtime once per instruction
- * set, and the parts of them that a kernel needs are pasted into emitted C. Each is therefore a row of chunks, a comment
- * and one definition, parted by one blank line; a chunk is needed where a name that it defines is.
+ * set, and the parts of them that a kernel needs are pasted into emitted C. Each is therefore a row of chunks, a
+ * comment and one definition, parted by one blank line; a chunk is needed where a name that it defines is.
  *
  * GRAM_F64 makes reals double; GRAM_INT64 makes integers 64 bits wide beside float; beside double they always are. */
 

@@ -1,6 +1,6 @@
-/* What a walk over causal products does to the sums of the keys it has passed. Sums that decay are held as numbers times
- * e^base, where base is the greatest exponent among their keys, as an online softmax holds its own: so none overflows
- * unless a coefficient itself does. See kernel.h on chunks. */
+/* What a walk over causal products does to the sums of the keys it has passed. Sums that decay are held as numbers
+ * times e^base, where base is the greatest exponent among their keys, as an online softmax holds its own: so none
+ * overflows unless a coefficient itself does. See kernel.h on chunks. */
 
 #ifndef GRAM_LINEAR_H
 

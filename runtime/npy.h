@@ -16,8 +16,8 @@ int gram_npy_read(gram_array *array, const char *path, char *message, size_t siz
    order is copied. Free it with gram_array_free. Returns 0 or -1 with a message. */
 int gram_npy_view(gram_array *array, const void *bytes, size_t count, char *message, size_t size);
 
-/* Writes an array of any type, bf16 as unsigned integers of its bits, in C order, version 1.0. The file appears whole or
-   not at all. Returns 0 or -1 with a message. */
+/* Writes an array of any type, bf16 as unsigned integers of its bits, in C order, version 1.0. The file appears whole
+   or not at all. Returns 0 or -1 with a message. */
 int gram_npy_write(const gram_array *array, const char *path, char *message, size_t size);
 
 /* The same without its last step, so that several files appear together: commit or discard the draft. */

@@ -1,5 +1,5 @@
-/* How tokens are laid out for products: panels of lanes, rows, blocks of queries, and all of them as bits. Users' arrays
- * (from) are touched at valid entries only; what is written is as tile.h says. See kernel.h on chunks. */
+/* How tokens are laid out for products: panels of lanes, rows, blocks of queries, and all of them as bits. Users'
+ * arrays (from) are touched at valid entries only; what is written is as tile.h says. See kernel.h on chunks. */
 
 #ifndef GRAM_PACK_H
 

@@ -1,5 +1,5 @@
-/* The tile primitives, compiled for one instruction set and one width of numbers: those of tile.h and of the headers around
- * it, and one over a tile for each row of ops.def. Compile it once for each pair of
+/* The tile primitives, compiled for one instruction set and one width of numbers: those of tile.h and of the headers
+ * around it, and one over a tile for each row of ops.def. Compile it once for each pair of
  *
  *   -DGRAM_ISA=generic
  *   -DGRAM_ISA=avx2    -mavx2 -mfma

@@ -1,6 +1,6 @@
-/* What is done to a whole matrix at once, in double: inverse, exponential, running sums, a column's threshold, the power
- * of two above its sum, its largest entries.
- * from and to are rows x cols with strides in elements; scratch holds what each says. See kernel.h on chunks. */
+/* What is done to a whole matrix at once, in double: inverse, exponential, running sums, a column's threshold, the
+ * power of two above its sum, its largest entries. from and to are rows x cols with strides in elements; scratch holds
+ * what each says. See kernel.h on chunks. */
 
 #ifndef GRAM_WHOLE_H
 
@@ -41,8 +41,8 @@ static inline void gram_whole_pivot(double *a, double *b, int64_t n, int64_t k) 
     }
 }
 
-/* b becomes the solution X of a X = b, all n x n, by Gauss and Jordan's elimination with pivots; a is lost. A singular a
- * gives infinities and NaN. */
+/* b becomes the solution X of a X = b, all n x n, by Gauss and Jordan's elimination with pivots; a is lost. A singular
+ * a gives infinities and NaN. */
 static inline void gram_whole_solve(double *a, double *b, int64_t n) {
     for (int64_t k = 0; k < n; k++) {
         gram_whole_pivot(a, b, n, k);
@@ -162,8 +162,9 @@ static inline double gram_whole_excess(const gram_real *from, int64_t row, int64
     return sum;
 }
 
-/* to[j] = the t at which f(a - t) sums to 1 over column j, f growing; a column with nothing but -inf gives +inf, so that
- * its weights are 0. The root is enclosed in doubling steps from the column's maximum, then halved down to rounding. */
+/* to[j] = the t at which f(a - t) sums to 1 over column j, f growing; a column with nothing but -inf gives +inf, so
+ * that its weights are 0. The root is enclosed in doubling steps from the column's maximum, then halved down to
+ * rounding. */
 static inline void gram_whole_threshold(gram_real *to, int64_t to_col, const gram_real *from, int64_t row, int64_t col,
                                         int64_t rows, int64_t cols, void (*f)(gram_real *tile, int64_t lanes)) {
     for (int64_t j = 0; j < cols; j++, from += col) {
@@ -192,8 +193,9 @@ static inline void gram_whole_threshold(gram_real *to, int64_t to_col, const gra
 /* Powers of two further below a column's greatest than this many count together: as a remainder. */
 enum { GRAM_SHIFTS = 1024 };
 
-/* ceil(log2 of the sum of 2^a) over a column of integers, most the greatest. The powers are counted and added up from the
- * least, as numbers of units of the next: what is left over on the way only says that the sum is no power of two. */
+/* ceil(log2 of the sum of 2^a) over a column of integers, most the greatest. The powers are counted and added
+ * up from the least, as numbers of units of the next: what is left over on the way only says that the sum is no
+ * power of two. */
 static inline double gram_whole_carry(const gram_real *from, int64_t row, int64_t rows, double most, double *count) {
     int64_t units = 0, rest = 0, bits = 0;
     memset(count, 0, GRAM_SHIFTS * sizeof *count);
@@ -217,8 +219,8 @@ static inline double gram_whole_carry(const gram_real *from, int64_t row, int64_
     return most + (double)bits;
 }
 
-/* to[j] = ceil(log2 of the sum of 2^a) over column j: exact where all are integers, else of the sum in double; -inf where
- * all are. scratch: GRAM_SHIFTS doubles. */
+/* to[j] = ceil(log2 of the sum of 2^a) over column j: exact where all are integers, else of the sum in double; -inf
+ * where all are. scratch: GRAM_SHIFTS doubles. */
 static inline void gram_whole_log2_ceil(gram_real *to, int64_t to_col, const gram_real *from, int64_t row, int64_t col,
                                         int64_t rows, int64_t cols, double *scratch) {
     for (int64_t j = 0; j < cols; j++, from += col) {
@@ -240,8 +242,8 @@ static inline void gram_whole_log2_ceil(gram_real *to, int64_t to_col, const gra
     }
 }
 
-/* a[k] such that k numbers of a are greater or as great, the others less or as little (Hoare's selection); 0 <= k < n. a is
- * reordered. */
+/* a[k] such that k numbers of a are greater or as great, the others less or as little (Hoare's selection); 0 <= k < n.
+ * a is reordered. */
 static inline double gram_whole_select(double *a, int64_t n, int64_t k) {
     int64_t low = 0, high = n - 1;
     while (low < high) {
@@ -271,8 +273,8 @@ static inline double gram_whole_select(double *a, int64_t n, int64_t k) {
     return a[k];
 }
 
-/* to = 1 where from's entry is among the `most` largest of its column, of equal ones those of lower rows, else 0. NaN is
- * none of them. scratch: rows doubles. */
+/* to = 1 where from's entry is among the `most` largest of its column, of equal ones those of lower rows, else 0. NaN
+ * is none of them. scratch: rows doubles. */
 static inline void gram_whole_top(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
                                   int64_t col, int64_t rows, int64_t cols, int64_t most, double *scratch) {
     for (int64_t j = 0; j < cols; j++, from += col, to += to_col) {

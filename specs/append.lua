@@ -1,6 +1,7 @@
--- Generating text with a cache that has room: the keys and values of n new tokens are put behind each item's `length` past
--- ones, in place, and the new tokens see those and each other, causally. The cache is that of Shazeer, "Fast Transformer
--- Decoding: One Write-Head is All You Need" (arXiv:1911.02150), section 2.4; its arrays are [batch, heads, m, d].
+-- Generating text with a cache that has room: the keys and values of n new tokens are put behind each item's `length`
+-- past ones, in place, and the new tokens see those and each other, causally. The cache is that of Shazeer, "Fast
+-- Transformer Decoding: One Write-Head is All You Need" (arXiv:1911.02150), section 2.4; its arrays are [batch, heads,
+-- m, d].
 --
 --     K2_j = k_(j - length) where length <= j < length + n, else K_j;  V2 likewise
 --     O = V2 softmax(keep(K2'Q / sqrt d, i <= length + j))

@@ -1,8 +1,7 @@
 #!/bin/sh
-# gram check of every spec: TinyCC and the reference once, and TinyCC with arrays of 16 bits; and the emitted C under each
-# compiler below, without a warning under each. All specs are run under the first; under the others a share of them, or all
-# where GRAM_TEST=all; under each a share with arrays of 16 bits.
-# To add a compiler, add a line.
+# gram check of every spec: TinyCC and the reference once, and TinyCC with arrays of 16 bits; and the emitted C under
+# each compiler below, without a warning under each. All specs are run under the first; under the others a share of
+# them, or all where GRAM_TEST=all; under each a share with arrays of 16 bits. To add a compiler, add a line.
 cd "$(dirname "$0")/.." || exit 1
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 compilers="gcc -O3 $strict

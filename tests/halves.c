@@ -1,5 +1,5 @@
-/* The primitives of runtime/half.h, of each instruction set that this CPU runs: every 16-bit float read, floats rounded as
- * array.c rounds doubles, and strides. */
+/* The primitives of runtime/half.h, of each instruction set that this CPU runs: every 16-bit float read, floats rounded
+ * as array.c rounds doubles, and strides. */
 #include "../runtime/array.h"
 #include "tiles.h"
 

@@ -1,8 +1,8 @@
 """What specs plan to: streamed or dense, how many flops, how much workspace; and that gram does not change its mind.
 
 Only a sigma inside a sigma goes dense, and what compares all keys of a query. Forms of one formula cost the same. At
-32,768 tokens the workspace of every streamed spec is less than twice its arrays. (memory.py runs them.) At 65,536 so is that of
-its gradient, but for those of LARGER, each with its own bound.
+32,768 tokens the workspace of every streamed spec is less than twice its arrays. (memory.py runs them.) At 65,536 so is
+that of its gradient, but for those of LARGER, each with its own bound.
 """
 import os
 import sys
@@ -22,9 +22,10 @@ local WQ, WK = matrix("WQ", d1, d), matrix("WK", d1, d)
 return kernel("equivalent", { O = X * softmax(X:t() * WK:t() * WQ * X / sqrt(d1)) })
 """), ("multihead", 0.02, "multihead_heads"), ("order2", 0.05, "order4"), ("order2", 0.05, "order8")]
 
-# Gradients that need more than three times their arrays. A deep one keeps what each of its layers needs, and a wide one its
-# hidden features; heads as an axis are all under way at once; a transform has columns of doubles; cat_causal's softmax over
-# sums of all earlier tokens is dense; scans keep the state before each column; the others hold some projections more.
+# Gradients that need more than three times their arrays. A deep one keeps what each of its layers needs, and a wide one
+# its hidden features; heads as an axis are all under way at once; a transform has columns of doubles; cat_causal's
+# softmax over sums of all earlier tokens is dense; scans keep the state before each column; the others hold some
+# projections more.
 LARGER = {"attention": 3.1, "heads_differ": 3.4, "order_mixed": 3.6, "feed_forward": 3.6, "knowledge": 3.8, "cat": 4.2,
           "cat_averaged_key": 4.2, "primal_layers": 4.7, "gru": 6.2, "multihead_heads": 6.6, "transformer": 6.9,
           "cat_alter": 7.1, "order_full": 7.4, "layers": 9.6, "delta_rule": 10.5, "cat_causal": 700}

@@ -1,5 +1,5 @@
-/* The tile primitives of runtime/tile.h and around, of each instruction set that this CPU runs, against plain loops in double, at
- * odd sizes and strides. A new primitive gets a function here, named in main(). */
+/* The tile primitives of runtime/tile.h and around, of each instruction set that this CPU runs, against plain loops in
+ * double, at odd sizes and strides. A new primitive gets a function here, named in main(). */
 #include "tiles.h"
 
 /* The products: out (+)= a times b, and its kin. */
