@@ -1,4 +1,5 @@
-/* What the rules of simplify.c and simplify_product.c are made of, and those rules that the other file has. */
+/* What the rules of simplify.c, simplify_product.c and simplify_heads.c are made of, and those rules that the other files
+ * have. */
 #ifndef GRAM_SIMPLIFY_RULES_H
 #define GRAM_SIMPLIFY_RULES_H
 
@@ -77,6 +78,16 @@ gram_node *gram_product_of_stack(gram_ctx *ctx, const gram_node *node);
 gram_node *gram_product_of_blocks(gram_ctx *ctx, const gram_node *node);
 /* X (A + B) = X A + X B where A and B are products over pairs: an n x n matrix is never built for the identity σ. */
 gram_node *gram_product_distribute(gram_ctx *ctx, const gram_node *node);
+
+/* --- sums over heads ---------------------------------------------------------------------------------------------- */
+
+/* sum_h A_h B_h is one product: the heads' columns of A side by side times the heads' rows of B. */
+gram_node *gram_sum_heads_product(gram_ctx *ctx, const gram_node *node);
+/* sum_h (A_h + B_h) = sum_h A_h + sum_h B_h, and sum_h c A_h = c sum_h A_h, where what is left are products over the
+ * tokens. */
+gram_node *gram_sum_heads_apart(gram_ctx *ctx, const gram_node *node);
+/* Otherwise the heads are added one by one; what one drops and another does not is 0 there. */
+gram_node *gram_sum_heads_each(gram_ctx *ctx, const gram_node *node);
 
 /* --- inside `each` (items.c) -------------------------------------------------------------------------------------- */
 
