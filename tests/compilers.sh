@@ -1,7 +1,8 @@
 #!/bin/sh
 # gram check of every spec: TinyCC and the reference once, and TinyCC with arrays of 16 bits; and the emitted C under
 # each compiler below, without a warning under each. All specs are run under the first; under the others a share of
-# them, or all where GRAM_TEST=all; under each a share with arrays of 16 bits, some more where GRAM_TEST=all. To add a compiler, add a line.
+# them, or all where GRAM_TEST=all. Arrays of 16 bits have a share of the specs under each, a larger one then.
+# To add a compiler, add a line.
 cd "$(dirname "$0")/.." || exit 1
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 compilers="gcc -O3 $strict
