@@ -165,7 +165,7 @@ static const option options[] = {
     {"--jit", "NAME", "back end: tcc (default), cc, reference; for check and bench also all", take_jit, NULL, 0},
     {"--cc", "COMMAND", "the C compiler of --jit cc, with its flags", take_cc, NULL, 0},
     {"--threads", "N", "threads to use (default: one for each CPU)", take_threads, NULL, 0},
-    {"--dtype", "f32|f64|bf16|f16", "the type of arrays; of 16 bits, computed in f32", take_dtype, NULL, 0},
+    {"--dtype", "NAME", "of arrays of floats: f32 (default), f64, or f16 and bf16, computed in f32", take_dtype, NULL, 0},
     {"--random", NULL, "random inputs of the sizes given: --random n=512 m=512", NULL, NULL,
      offsetof(gram_cli, random)},
     {"--seed", "S", "of the random inputs (default 0)", take_seed, NULL, 0},
