@@ -169,14 +169,15 @@ typedef struct gram_step {
     bool batched;
     gram_program program;
     int root, mask;
-    const gram_node *what; /* the node whose tiles root computes */
-    const gram_node *keep; /* its predicate */
-    gram_dim outer;        /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
-    gram_few few;          /* stream: few queries are a loop of their own */
-    gram_linear *linear;   /* linear; else NULL */
-    gram_walk *walk;       /* scan, whose operands are left factors of sums; else NULL */
-    bool in_place;         /* map: what is stored overwrites an input, where the mask holds */
-    bool softmax;          /* stream: the tile is exp(root - running maximum) */
+    const gram_node *what;   /* the node whose tiles root computes */
+    const gram_node *stored; /* the formula that the epilogue being made computes */
+    const gram_node *keep;   /* its predicate */
+    gram_dim outer;          /* stream: 1, or the columns of an OVER, each a stream whose sums go down that column */
+    gram_few few;            /* stream: few queries are a loop of their own */
+    gram_linear *linear;     /* linear; else NULL */
+    gram_walk *walk;         /* scan, whose operands are left factors of sums; else NULL */
+    bool in_place;           /* map: what is stored overwrites an input, where the mask holds */
+    bool softmax;            /* stream: the tile is exp(root - running maximum) */
     int nleaves, nsums, nsides, nstats, nstores;
     gram_leaf leaves[GRAM_MOST];
     gram_sum sums[GRAM_MOST], sides[GRAM_MOST];

@@ -329,6 +329,7 @@ static gram_step *start_stream(gram_planner *p, gram_node *node)
 static void add_store(gram_planner *p, gram_step *step, gram_node *node, int buffer)
 {
     gram_store_plan store = {.mask = -1, .lanes = node->rows, .buffer = buffer};
+    step->stored = gram_kept_value(node);
     gram_plan_root(p, step, &store.program, node, node->keep ? gram_simplified(p->ctx, node->keep) : NULL, &store.root,
                    &store.mask);
     step->stores[step->nstores++] = store;

@@ -359,7 +359,8 @@ bool gram_is_shared(gram_planner *p, const gram_node *node)
  * makes no products, reads all that is shared. */
 static bool is_read(gram_planner *p, const gram_step *step, const gram_program *program, const gram_node *node)
 {
-    bool root = node == step->what && strcmp(step->template, "stream") != 0, within = program == &step->program;
+    bool within = program == &step->program;
+    bool root = within ? node == step->what && strcmp(step->template, "stream") != 0 : node == step->stored;
     return !root && gram_is_shared(p, node) && !(within && gram_used_only_in(p, step->what, node));
 }
 
