@@ -19,8 +19,8 @@ export GRAM_CACHE=${GRAM_CACHE:-$PWD/build/cache}
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 
-halves=19
-[ "$GRAM_TEST" != all ] || halves=10
+halves=60
+[ "$GRAM_TEST" != all ] || halves=20
 
 # One job a line: a name for its result, and the arguments of gram check.
 jobs() {
@@ -28,14 +28,14 @@ jobs() {
     for spec in specs/*.lua; do
         n=$((n + 1)) k=0
         echo "$n-tcc $spec --jit tcc"
-        echo "$n-f16 $spec --jit tcc --dtype f16"
-        echo "$n-bf16 $spec --jit tcc --dtype bf16"
+        half=$([ $((n % 2)) -eq 0 ] && echo f16 || echo bf16)
+        echo "$n-half $spec --jit tcc --dtype $half"
         echo "$compilers" | while read -r compiler; do
             if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 17)) -eq $((k - 1)) ]; then
                 echo "$n-$k $spec --jit cc --cc $compiler"
             fi
             if [ $(((n + k) % halves)) -eq 0 ]; then
-                echo "$n-$k-half $spec --jit cc --dtype $([ $((n % 2)) -eq 0 ] && echo f16 || echo bf16) --cc $compiler"
+                echo "$n-$k-half $spec --jit cc --dtype $half --cc $compiler"
             fi
             k=$((k + 1))
         done
