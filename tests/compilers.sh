@@ -31,7 +31,7 @@ jobs() {
         half=$([ $((n % 2)) -eq 0 ] && echo f16 || echo bf16)
         echo "$n-half $spec --jit tcc --dtype $half"
         echo "$compilers" | while read -r compiler; do
-            if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 17)) -eq $((k - 1)) ]; then
+            if [ "$GRAM_TEST" = all ] || [ $k -eq 0 ] || [ $((n % 29)) -eq $((k - 1)) ]; then
                 echo "$n-$k $spec --jit cc --cc $compiler"
             fi
             if [ $(((n + k) % halves)) -eq 0 ]; then

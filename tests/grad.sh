@@ -36,8 +36,8 @@ for spec in specs/*.lua; do
     n=$((n + 1)) jit=tcc
     [ $((n % 12)) -ne 0 ] || jit=all
     echo "$n-grad $spec --grad check $jit"
-    [ $((n % 4)) -ne 0 ] || echo "$n-jvp-text $spec --jvp compile"
-    [ "$GRAM_TEST" = all ] || [ $((n % 4)) -eq 0 ] || continue
+    [ $((n % 8)) -ne 0 ] || echo "$n-jvp-text $spec --jvp compile"
+    [ "$GRAM_TEST" = all ] || [ $((n % 8)) -eq 0 ] || continue
     echo "$n-text $spec --grad compile"
     echo "$n-jvp $spec --jvp check $jit"
 done | RESULTS=$results STRICT=$strict xargs -P "$(nproc)" -L 1 sh "$results/job"
