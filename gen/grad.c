@@ -9,6 +9,7 @@
 
 #include "grad_rules.h"
 #include "layout.h"
+#include "scan.h"
 
 static void visit(gram_reverse *r, gram_node *node, char *seen)
 {
@@ -182,12 +183,6 @@ static void start(gram_reverse *r)
     char *seen = gram_alloc(r->ctx, size);
     for (int k = 0; k < r->spec->noutputs; k++)
         visit(r, r->spec->outputs[k].node, seen);
-}
-
-bool gram_of_one_scan(const gram_node *a, const gram_node *b)
-{
-    return a->op == GRAM_OP_SCAN && a->scan == b->scan && a->nargs == b->nargs &&
-           !memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args);
 }
 
 /* The scan that live[k] is the first result of hands on what all its results have got. */

@@ -19,8 +19,6 @@ typedef struct gram_reverse {
 void gram_hand_on(gram_reverse *r, gram_node *node, gram_node *g);
 /* The same for a scan, of which node is a result: of all results at once. */
 void gram_hand_scan_on(gram_reverse *r, gram_node *node);
-/* Are both results of one scan? */
-bool gram_of_one_scan(const gram_node *a, const gram_node *b);
 /* Dropped entries as zeros. */
 gram_node *gram_filled(gram_reverse *r, gram_node *a);
 /* Reverse mode from the spec's outputs, which have got gradients (NULL: none), to the inputs `by`, n of them. */

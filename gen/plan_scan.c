@@ -6,12 +6,6 @@
 #include "planner.h"
 #include "scan.h"
 
-static bool is_of_scan(const gram_node *a, const gram_node *node)
-{
-    return a->op == GRAM_OP_SCAN && a->scan == node->scan &&
-           !memcmp(a->args, node->args, (size_t)node->nargs * sizeof *node->args);
-}
-
 static void add_result(gram_planner *p, gram_step *step, const gram_node *node, int buffer, bool *wanted)
 {
     if (step->nstores == GRAM_MOST)
@@ -43,7 +37,7 @@ void gram_plan_scan(gram_planner *p, gram_node *node, int buffer)
     add_operands(p, step, node);
     add_result(p, step, node, buffer, wanted);
     for (int k = 0; k < p->nlive; k++)
-        if (p->live[k] != node && is_of_scan(p->live[k], node) && !p->computed[p->live[k]->id])
+        if (p->live[k] != node && gram_of_one_scan(p->live[k], node) && !p->computed[p->live[k]->id])
             add_result(p, step, p->live[k], gram_plan_reserve(p, p->live[k]), wanted);
     const gram_spec *f = gram_scan_spec(p->ctx, p->plan->spec, scan, p->plan->spec->name, wanted);
     step->walk->plan = gram_plan_make(p->ctx, gram_simplify(p->ctx, f), gram_real_type_within(p->plan->real));

@@ -408,6 +408,12 @@ gram_node **gram_scan_make(gram_ctx *ctx, gram_loc loc, const gram_scan_draft *d
     return out;
 }
 
+bool gram_of_one_scan(const gram_node *a, const gram_node *b)
+{
+    return a->op == GRAM_OP_SCAN && a->scan == b->scan && a->nargs == b->nargs &&
+           !memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args);
+}
+
 gram_spec *gram_scan_spec(gram_ctx *ctx, const gram_spec *outer, const gram_scan *scan, const char *name,
                           const bool *wanted)
 {

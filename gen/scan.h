@@ -34,6 +34,8 @@ gram_node *gram_scan_stand_in(gram_ctx *ctx, gram_loc loc, const char *name, gra
 /* The scan's results as nodes, nresults of them. Products of captured matrices with columns alone are made for all
  * columns outside; a state that stays as it is is captured; what f does not use is left out. */
 gram_node **gram_scan_make(gram_ctx *ctx, gram_loc loc, const gram_scan_draft *draft);
+/* Are both results of one scan? */
+bool gram_of_one_scan(const gram_node *a, const gram_node *b);
 /* node with `to` in place of the leaves `from`. */
 gram_node *gram_scan_replaced(gram_ctx *ctx, gram_node *node, int n, gram_node *const *from, gram_node *const *to);
 /* f as a spec, with those results that `wanted` says (NULL: all), by their index, as outputs. */
