@@ -273,6 +273,27 @@ bool gram_is_derivative(const gram_spec *spec)
     return spec->noutputs > 0 && spec->outputs[0].like;
 }
 
+/* YES where it was found so; NO while, and where, it is not. */
+static bool needs(const gram_node *node, gram_node *const *any, int n, char *seen)
+{
+    enum { NO = 1, YES = 2 };
+    if (seen[node->id])
+        return seen[node->id] == YES;
+    bool found = false;
+    seen[node->id] = NO;
+    for (int k = 0; k < n && !found; k++)
+        found = node == any[k];
+    for (int k = 0; k < node->nargs && !found; k++)
+        found = needs(node->args[k], any, n, seen);
+    seen[node->id] = found ? YES : NO;
+    return found;
+}
+
+bool gram_node_needs(gram_ctx *ctx, const gram_node *node, gram_node *const *any, int n)
+{
+    return needs(node, any, n, gram_alloc(ctx, (size_t)node->id + 1)); /* operands have lower ids */
+}
+
 gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a)
 {
     if (!a->keep)

@@ -241,6 +241,8 @@ gram_node *gram_node_ternary(gram_ctx *ctx, gram_loc loc, gram_op op, gram_node 
 gram_node *gram_node_expand(gram_ctx *ctx, gram_loc loc, gram_node *a, gram_dim rows, gram_dim cols);
 /* a with zeros for dropped entries: each read by its index, and so read a dropped entry is 0. */
 gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a);
+/* Is node one of these n nodes, or made of any? */
+bool gram_node_needs(gram_ctx *ctx, const gram_node *node, gram_node *const *any, int n);
 
 /* Names for people, in the context's arena: "64", "m", "n + k"; "64 x m"; the formula in the spec's notation. */
 const char *gram_dim_text(gram_ctx *ctx, gram_dim dim);

@@ -108,33 +108,12 @@ static bool streams_with(gram_planner *p, const gram_node *a, const gram_node *b
            !p->computed[b->id] && (a->op == GRAM_OP_MAXIMUM) == (b->op == GRAM_OP_MAXIMUM);
 }
 
-/* Does node's value need any of the group's first? */
-static bool depends(const gram_node *node, gram_node *const *group, int n, char *seen)
-{
-    if (seen[node->id])
-        return seen[node->id] == 2;
-    seen[node->id] = 1;
-    for (int k = 0; k < n; k++)
-        if (node == group[k])
-            return seen[node->id] = 2, true;
-    for (int k = 0; k < node->nargs; k++)
-        if (depends(node->args[k], group, n, seen))
-            return seen[node->id] = 2, true;
-    return false;
-}
-
-static bool depends_on(gram_planner *p, const gram_node *node, gram_node *const *group, int n)
-{
-    char *seen = gram_alloc(p->ctx, (size_t)p->known);
-    return depends(node, group, n, seen);
-}
-
 /* Is it in a group whose stream is being planned, or does it need one that is? */
 static bool waits(gram_planner *p, const gram_node *node)
 {
     bool waits = false;
     for (const gram_group *under_way = p->under_way; under_way && !waits; under_way = under_way->outer)
-        waits = depends_on(p, node, under_way->member, under_way->n);
+        waits = gram_node_needs(p->ctx, node, under_way->member, under_way->n);
     return waits;
 }
 
@@ -214,9 +193,9 @@ static bool is_one_of(const gram_node *node, gram_node *const *group, int n)
 /* Does any of the group need node first, or node any of the group? */
 static bool in_order(gram_planner *p, gram_node *node, gram_node *const *group, int n)
 {
-    bool order = depends_on(p, node, group, n);
+    bool order = gram_node_needs(p->ctx, node, group, n);
     for (int k = 0; k < n && !order; k++)
-        order = depends_on(p, group[k], &node, 1);
+        order = gram_node_needs(p->ctx, group[k], &node, 1);
     return order;
 }
 
@@ -264,7 +243,7 @@ static int collect_group(gram_planner *p, gram_node *node, gram_node **group, in
     for (int k = 0; k < p->nlive && n < GRAM_MOST; k++) {
         gram_node *other = p->live[k];
         if (other != node && streams_with(p, node, other) && !in_order(p, other, group, n) &&
-            !depends_on(p, other->args[0], &weights, 1) && !waits(p, other))
+            !gram_node_needs(p->ctx, other->args[0], &weights, 1) && !waits(p, other))
             group[n++] = other;
     }
     bool given = gram_plan_is_given(p, gram_node_unary(p->ctx, node->loc, GRAM_OP_LOGSUMEXP, weights->args[0]));
@@ -439,7 +418,7 @@ static bool ready_before(gram_planner *p, const gram_node *formula, gram_node *n
     if (p->computed[node->id])
         return true;
     if (!gram_is_formula(node) || (node != formula && gram_is_shared(p, node)))
-        return !depends_on(p, node, group, n);
+        return !gram_node_needs(p->ctx, node, group, n);
     bool ready = true;
     for (int k = 0; k < node->nargs && ready; k++)
         ready = ready_before(p, formula, node->args[k], group, n);

@@ -80,10 +80,8 @@ static int find(gram_node *const *nodes, int n, const gram_node *node)
 /* What lies beside node: the entry of `beside` where nodes has it, or NULL. */
 static gram_node *entry_beside(gram_node *const *nodes, int n, const gram_node *node, gram_node *const *beside)
 {
-    for (int k = 0; k < n; k++)
-        if (nodes[k] == node)
-            return beside[k];
-    return NULL;
+    int k = find(nodes, n, node);
+    return k >= 0 ? beside[k] : NULL;
 }
 
 static int leaf_of(const closing *c, const gram_node *node)
@@ -245,22 +243,11 @@ static gram_node *by_column(closing *c, gram_node *node)
 
 /* --- the scan of a closed graph ----------------------------------------------------------------------------------- */
 
-static bool uses(const gram_node *node, const gram_node *leaf, char *seen)
-{
-    bool found = node == leaf;
-    if (seen[node->id])
-        return false;
-    seen[node->id] = 1;
-    for (int k = 0; k < node->nargs && !found; k++)
-        found = uses(node->args[k], leaf, seen);
-    return found;
-}
-
-static bool is_used(gram_ctx *ctx, const gram_scan *scan, const gram_node *leaf)
+static bool is_used(gram_ctx *ctx, const gram_scan *scan, gram_node *leaf)
 {
     bool found = false;
     for (int k = 0; k < scan->nresults && !found; k++)
-        found = uses(scan->results[k], leaf, gram_alloc(ctx, (size_t)scan->results[k]->id + 1));
+        found = gram_node_needs(ctx, scan->results[k], &leaf, 1);
     return found;
 }
 
@@ -326,11 +313,10 @@ static gram_node **add_inputs(closing *c, gram_scan *scan)
     for (int k = 0; k < d->ncolumns + c->ncolumns; k++) {
         bool given = k < d->ncolumns;
         gram_node *leaf = given ? d->column_ins[k] : c->column_ins[k - d->ncolumns];
+        if (!is_used(c->ctx, scan, leaf))
+            continue;
         scan->ncolumns++;
-        if (is_used(c->ctx, scan, leaf))
-            add_input(c->ctx, scan, args, leaf, given ? d->columns[k] : c->columns[k - d->ncolumns]);
-        else
-            scan->ncolumns--;
+        add_input(c->ctx, scan, args, leaf, given ? d->columns[k] : c->columns[k - d->ncolumns]);
     }
     for (int k = 0; k < c->ncaptured; k++)
         add_input(c->ctx, scan, args, c->captured_ins[k], c->captured[k]);
