@@ -93,6 +93,9 @@ typedef struct gram_instr {
     const gram_node *node; /* what it computes, for comments */
 } gram_instr;
 
+/* Is it but a value of a lesser rate, spread over pairs: the greater of that and itself? */
+bool gram_is_spread(const gram_instr *instr);
+
 typedef struct gram_program {
     int n;
     gram_instr *instr;

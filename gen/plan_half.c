@@ -48,7 +48,7 @@ static int copied(const gram_plan *plan, const gram_step *step, int output)
     if (strcmp(step->template, "map") != 0 || step->mask >= 0 ||
         gram_buffer_base(plan, step->stores[0].buffer) != output)
         return -1;
-    if (root->nargs == 2 && root->args[0] == root->args[1]) /* a vector's, spread */
+    if (gram_is_spread(root))
         root = &step->program.instr[root->args[0]];
     if (root->kind != GRAM_I_LOAD)
         return -1;

@@ -3,11 +3,10 @@
 
 #include "printer.h"
 
-/* ops.def's vector text with a, b, c replaced by the operands' names; of a value that is spread over pairs (which
- * gram_program_spread has as the greater of it and itself) its own. */
+/* ops.def's vector text with a, b, c replaced by the operands' names; of a value that is spread over pairs its own. */
 static const char *expression(gram_printer *p, const gram_instr *instr, const char *const *args)
 {
-    if (!instr->node && instr->nargs == 2 && instr->args[0] == instr->args[1])
+    if (gram_is_spread(instr))
         return args[0];
     gram_text text = {.ctx = p->ctx};
     const char *s = gram_ops[instr->op].vector;

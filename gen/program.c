@@ -400,13 +400,24 @@ int gram_program_add(gram_planner *p, gram_step *step, gram_program *program, gr
     }
 }
 
+static gram_op spreading(gram_type type)
+{
+    return type == GRAM_BOOL ? GRAM_OP_OR : type == GRAM_INT ? GRAM_OP_IMAX : GRAM_OP_MAX;
+}
+
+bool gram_is_spread(const gram_instr *instr)
+{
+    bool greater = instr->op == spreading(instr->type);
+    return instr->kind == GRAM_I_OP && greater && instr->nargs == 2 && instr->args[0] == instr->args[1];
+}
+
 int gram_program_spread(gram_planner *p, gram_program *program, int k)
 {
     gram_instr instr = program->instr[k];
     if (instr.rate == GRAM_RATE_PAIR)
         return k;
     instr.kind = GRAM_I_OP;
-    instr.op = instr.type == GRAM_BOOL ? GRAM_OP_OR : instr.type == GRAM_INT ? GRAM_OP_IMAX : GRAM_OP_MAX;
+    instr.op = spreading(instr.type);
     instr.rate = GRAM_RATE_PAIR;
     instr.nargs = 2;
     instr.args[0] = instr.args[1] = k;

@@ -103,6 +103,12 @@ expect 0 stdout '^O  *bf16 \[9, 4\]' $gram run soft.lua X=bits.npy --dtype bf16
 expect 1 stderr 'X (bits.npy) is u2 \[9, 4\]: expected floats' $gram run soft.lua X=bits.npy --dtype f16
 expect 0 stdout 'const uint16_t \*X' $gram show soft.lua --dtype f16 --stage h
 expect 0 stdout ' 1 ulp at\| 0 ulp at' $gram check soft.lua --dtype f16 --grad --jit tcc
+cat >square.lua <<'EOF'
+local W, X, Z = matrix("W", 8, 8), tokens("X", 8, "n"), tokens("Z", 8, "n")
+local Y = W * X
+return kernel("square", { O = hadamard(Y, Y) }, { inplace = { O = "Z" } }) -- no copy of Y
+EOF
+expect 0 stdout ' 1 ulp at\| 0 ulp at' $gram check square.lua --dtype f16 --jit tcc
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 1 O=one.npy
 expect 0 stderr '' $gram run soft.lua --random n=9 --threads 3 O=three.npy
 expect 0 stdout '' cmp one.npy three.npy
