@@ -97,24 +97,26 @@ static void redirect(gram_plan *plan, int array, int output)
     }
 }
 
+/* Does any step but k read the array, or a view of it? */
+static bool is_read_besides(const gram_plan *plan, int array, int k)
+{
+    for (int b = 0; b < plan->nbuffers; b++)
+        for (int other = 0; other < plan->nsteps && gram_buffer_base(plan, b) == array; other++)
+            if (other != k && gram_reads(plan->steps[other], b))
+                return true;
+    return false;
+}
+
 /* Takes out step k where it copies what nothing else reads. */
 static bool store_at_once(gram_plan *plan, int k, int output)
 {
-    gram_step *step = plan->steps[k];
-    const int array = copied(plan, step, output), n = plan->nsteps;
-    if (array < 0 || is_bound(plan, array))
+    const int array = copied(plan, plan->steps[k], output);
+    if (array < 0 || is_bound(plan, array) || is_read_besides(plan, array, k))
         return false;
-    memmove(plan->steps + k, plan->steps + k + 1, (size_t)(n - k - 1) * sizeof *plan->steps);
     plan->nsteps--;
-    bool alone = !gram_is_read(plan, array);
-    if (alone) {
-        redirect(plan, array, output);
-    } else {
-        memmove(plan->steps + k + 1, plan->steps + k, (size_t)(n - k - 1) * sizeof *plan->steps);
-        plan->steps[k] = step;
-        plan->nsteps++;
-    }
-    return alone;
+    memmove(plan->steps + k, plan->steps + k + 1, (size_t)(plan->nsteps - k) * sizeof *plan->steps);
+    redirect(plan, array, output);
+    return true;
 }
 
 void gram_plan_store_at_once(gram_plan *plan, int first)
