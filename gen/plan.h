@@ -225,6 +225,9 @@ typedef struct gram_plan {
 /* May node's integers leave the 32 bits that a lane has? Indices and sizes are below 2^30. */
 bool gram_is_wide(gram_ctx *ctx, const gram_spec *spec);
 
+/* GRAM_PAD of runtime/kernel.h, the numbers that rows are padded to; and are so many rows a multiple of it? */
+int gram_pad(const gram_plan *plan);
+bool gram_is_whole_vectors(const gram_plan *plan, gram_dim rows);
 /* Does one number per key or query change along the lanes of the buffer with step 1? */
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer);
 

@@ -95,6 +95,16 @@ bool gram_buffer_dense(const gram_plan *plan, int buffer)
     return shaped || (is_own(plan, b) && b->heads == 0 && !b->flat && !b->weights);
 }
 
+int gram_pad(const gram_plan *plan)
+{
+    return plan->real_bits == 64 ? 8 : 16;
+}
+
+bool gram_is_whole_vectors(const gram_plan *plan, gram_dim rows)
+{
+    return gram_dim_known(rows) && rows.number % gram_pad(plan) == 0;
+}
+
 bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
 {
     const gram_buffer *b = &plan->buffers[buffer];
@@ -107,9 +117,8 @@ bool gram_buffer_contiguous(const gram_plan *plan, int buffer)
 
 bool gram_plan_reads_vectors(gram_planner *p, int buffer, gram_dim rows)
 {
-    const int pad = p->plan->real_bits == 64 ? 8 : 16;
     gram_buffer *base = &p->plan->buffers[buffer];
-    bool whole = gram_dim_known(rows) && rows.number % pad == 0;
+    bool whole = gram_is_whole_vectors(p->plan, rows);
     while (base->storage == GRAM_AT_VIEW)
         base = &p->plan->buffers[base->base];
     if (base->half || !gram_buffer_contiguous(p->plan, buffer) || (!whole && !is_own(p->plan, base)))

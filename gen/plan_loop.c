@@ -60,9 +60,7 @@ bool gram_has_parts(const gram_step *step)
 /* Can rows of vectors be added up in the array where they lie? */
 static bool holds_vectors(const gram_plan *plan, int buffer, gram_dim rows)
 {
-    const int pad = plan->real_bits == 64 ? 8 : 16;
-    return gram_buffer_contiguous(plan, buffer) && !*gram_half(plan, buffer) && gram_dim_known(rows) &&
-           rows.number % pad == 0;
+    return gram_buffer_contiguous(plan, buffer) && !*gram_half(plan, buffer) && gram_is_whole_vectors(plan, rows);
 }
 
 /* The sum that a store takes as it is, or -1. */

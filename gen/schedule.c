@@ -218,7 +218,7 @@ static void hold_captured(const gram_plan *plan, gram_life *life)
 /* The numbers that a step with sides keeps: its sums, and its sides', where they are not in place. */
 static double side_states(const gram_plan *plan, const gram_step *step)
 {
-    const int pad = plan->real_bits == 64 ? 8 : 16;
+    const int pad = gram_pad(plan);
     double sums = 0, sides = 0;
     for (int k = 0; k < step->nsums && !gram_sums_in_place(plan, step); k++)
         sums += ceil(gram_dim_nominal(step->sums[k].rows) / pad) * pad;
