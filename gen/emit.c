@@ -119,11 +119,16 @@ static const char *upper(gram_ctx *ctx, const char *name)
 }
 
 /* Of a scan's column, what depends on no column is fixed: run once for all. */
-static void add_phase(emitter *e, const char *name, const char *when, bool fixed)
+static void begin_phase(emitter *e, const char *name, bool fixed)
 {
     gram_template_begin(e->L, NULL);
     gram_template_set_flag(e->L, "fixed", fixed);
     set(e, "name", gram_format(e->ctx, "%s_%s", e->spec->name, name));
+}
+
+static void add_phase(emitter *e, const char *name, const char *when, bool fixed)
+{
+    begin_phase(e, name, fixed);
     if (*when)
         set(e, "when", when);
     gram_template_end(e->L);
@@ -132,9 +137,7 @@ static void add_phase(emitter *e, const char *name, const char *when, bool fixed
 /* A stream with sides runs once for each part of its lanes. */
 static void add_turns(emitter *e, const gram_step *step)
 {
-    gram_template_begin(e->L, NULL);
-    gram_template_set_flag(e->L, "fixed", !step->batched);
-    set(e, "name", gram_format(e->ctx, "%s_%s", e->spec->name, step->name));
+    begin_phase(e, step->name, !step->batched);
     set(e, "turns", gram_emit_side_parts(e, step));
     gram_template_end(e->L);
     if (!gram_sides_in_place(e->plan, step))
