@@ -26,7 +26,7 @@ LDLIBS = $(shell pkg-config --libs $(LUA) 2>/dev/null) -ltcc -ldl -lpthread -lm
 
 PNG = $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
 
-COMMAND = $(wildcard gen/main.c gen/cmd_*.c gen/sample.c)
+COMMAND = $(wildcard gen/main.c gen/cmd.c gen/cmd_*.c gen/sample.c)
 LIBRARY = $(filter-out $(COMMAND),$(wildcard gen/*.c)) $(filter-out runtime/tile.c,$(wildcard runtime/*.c))
 TESTS = $(wildcard tests/*.c)
 SCRIPTS = $(filter-out tests/run.sh tests/demo%,$(wildcard tests/*.sh tests/*.py))

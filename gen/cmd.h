@@ -4,6 +4,7 @@
 #define GRAM_CMD_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "gram.h"
 #include "real.h"
@@ -53,6 +54,11 @@ int gram_fault(const char *message);
 gram_kernel *gram_cli_load(const gram_cli *cli, const char *jit, int *status);
 /* A whole number from 0 up; -1 if text is not one. */
 int64_t gram_cli_number(const char *text);
+
+/* Prints a line for each option. */
+void gram_options_help(FILE *to);
+/* Takes the option argv[*i], and argv[++*i] where that is its value; GRAM_EXIT_USAGE after an error was printed. */
+int gram_option_take(gram_cli *cli, int argc, char **argv, int *i);
 
 int gram_cmd_run(const gram_cli *cli);
 int gram_cmd_emit(const gram_cli *cli);

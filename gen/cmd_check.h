@@ -1,4 +1,4 @@
-/* What the two halves of gram check share. */
+/* Trials of a kernel (cmd_trial.c), and the parts of gram check. */
 #ifndef GRAM_CMD_CHECK_H
 #define GRAM_CMD_CHECK_H
 
