@@ -21,8 +21,10 @@ OPT = -O2 -g
 B = build
 LUA := $(firstword $(foreach l,lua5.4 lua-5.4 lua54,$(shell pkg-config --exists $l 2>/dev/null && echo $l)))
 PYTHON := $(firstword $(foreach p,python3 /usr/bin/python3,$(shell $p -c 'import numpy' 2>/dev/null && echo $p)))
-CFLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fPIC $(OPT) -Iruntime $(shell pkg-config --cflags $(LUA) 2>/dev/null)
-LDLIBS = $(shell pkg-config --libs $(LUA) 2>/dev/null) -ltcc -ldl -lpthread -lm
+LUA_CFLAGS := $(shell pkg-config --cflags $(LUA) 2>/dev/null)
+LUA_LIBS := $(shell pkg-config --libs $(LUA) 2>/dev/null)
+CFLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fPIC $(OPT) -Iruntime $(LUA_CFLAGS)
+LDLIBS = $(LUA_LIBS) -ltcc -ldl -lpthread -lm
 
 PNG = $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
 
@@ -58,19 +60,23 @@ $B/tile_$1_$2.o: runtime/tile.c | $B
 endef
 $(foreach i,$(ISAS),$(foreach t,$(TYPES),$(eval $(call tile_rule,$i,$t))))
 
-# ---- texts that the program carries, as C arrays ----
-TEXTS = $(wildcard gen/*.lua) $(wildcard templates/*.c.in templates/*.h.in) \
+# ---- texts that the program carries, as C; gen/embed runs while it is built ----
+HOSTCC = cc
+TEXTS = $(wildcard gen/*.lua templates/*.c.in templates/*.h.in) \
 	$(addprefix runtime/,kernel.h job.h vector.h vmath.h pack.h product.h softmax.h tile.h half.h whole.h linear.h fft.h ops.def)
-EMBED = $(foreach f,$(wildcard $(TEXTS)),echo 'const char $(call text_symbol,$f)[] ='; $(call octal,$f); echo ';';)
-text_symbol = $(if $(filter templates/%,$1),gram_template_$(basename $(basename $(notdir $1))),$(if $(filter runtime/%,$1),gram_text_,gram_)$(subst .,_,$(notdir $1)))
-octal = od -An -v -to1 $1 | sed 's/ *$$//; s/ /\\/g; s/.*/    "&"/'
 
-$B/embed.c: $(wildcard $(TEXTS)) Makefile | $B
+$B/embed: gen/embed/embed.c | $B
+	@echo "  cc    $<"
+	@$(HOSTCC) -std=c11 -O1 $(LUA_CFLAGS) $< $(LUA_LIBS) -ldl -lm -o $@.$$$$ && mv $@.$$$$ $@
+
+$B/embed.c: $(TEXTS)
+$B/lua_module.c: runtime/lua/gram.lua
+$B/embed.c $B/lua_module.c: $B/embed gen/embed/embed.lua gen/embed/translate.lua Makefile
 	@echo "  text  $@"
-	@{ $(EMBED) } > $@.$$$$ && mv $@.$$$$ $@
+	@$B/embed gen/embed/embed.lua $(filter $(TEXTS) runtime/lua/gram.lua,$^) > $@.$$$$ && mv $@.$$$$ $@
 
-$B/embed.o: $B/embed.c
-	@$(CC) $(CFLAGS) -Wno-overlength-strings -c $< -o $@
+$B/embed.o $B/lua_module.o: $B/%.o: $B/%.c gen/script.h
+	@$(CC) $(CFLAGS) -Igen -Wno-overlength-strings -c $< -o $@
 
 # ---- the program and the library ----
 define object_rule
@@ -109,10 +115,6 @@ $(eval $(call object_rule,runtime/shared/streams.c))
 $B/runtime_lua_%.o: runtime/lua/%.c | $B
 	@echo "  cc    $<"
 	@$(CC) $(CFLAGS) -Igen -MMD -MP -c $< -o $@
-
-$B/lua_module.o: runtime/lua/gram.lua | $B
-	@{ echo 'const char gram_lua_module[] ='; $(call octal,$<); echo ';'; } > $B/lua_module.c
-	@$(CC) $(CFLAGS) -Wno-overlength-strings -c $B/lua_module.c -o $@
 
 $B/%.map: Makefile | $B
 	@echo '{ global: $*; local: *; };' > $@

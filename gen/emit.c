@@ -12,8 +12,8 @@
 #include "library.h"
 #include "wrap.h"
 
-extern const char gram_template_pack[], gram_template_codes[], gram_template_args[], gram_template_declare[],
-    gram_template_place[], gram_template_kernel[], gram_template_header[], gram_template_file[], gram_template_jit[];
+extern const gram_script gram_template_pack, gram_template_codes, gram_template_args, gram_template_declare,
+    gram_template_place, gram_template_kernel, gram_template_header, gram_template_file, gram_template_jit;
 
 /* --- packs -------------------------------------------------------------------------------------------------------- */
 
@@ -36,7 +36,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     gram_template_set_flag(e->L, "panels", panels);
     gram_template_set_flag(e->L, "planes", pack->kind == GRAM_PACK_PLANES);
     gram_template_set_flag(e->L, "contiguous", gram_buffer_contiguous(e->plan, pack->buffer));
-    gram_put(&e->bodies, "%s", render(e, gram_template_pack, "pack.c.in"));
+    gram_put(&e->bodies, "%s", render(e, &gram_template_pack));
 }
 
 /* --- the frame ---------------------------------------------------------------------------------------------------- */
@@ -218,14 +218,14 @@ void gram_emit_frame(emitter *e)
     gram_emit_tensors(e);
     add_phases(e);
     set(e, "bodies", e->bodies.data);
-    set(e, "places_of_arrays", render(e, gram_template_place, "place.c.in"));
+    set(e, "places_of_arrays", render(e, &gram_template_place));
 }
 
 static const char *kernel_body(emitter *e)
 {
     gram_emit_frame(e);
     add_checks(e);
-    return render(e, gram_template_kernel, "kernel.c.in");
+    return render(e, &gram_template_kernel);
 }
 
 /* --- the whole text ----------------------------------------------------------------------------------------------- */
@@ -261,7 +261,7 @@ static void start_kernel(emitter *e, const kernel *k)
     gram_template_set_flag(e->L, "gradient", is_gradient(e->spec));
     add_names(e);
     add_slots(e);
-    set(e, "struct", render(e, gram_template_args, "args.h.in"));
+    set(e, "struct", render(e, &gram_template_args));
 }
 
 static const char *all_declarations(emitter *e, const kernel *kernels, int n)
@@ -269,7 +269,7 @@ static const char *all_declarations(emitter *e, const kernel *kernels, int n)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < n; k++) {
         start_kernel(e, &kernels[k]);
-        gram_put(&text, "%s", render(e, gram_template_declare, "declare.h.in"));
+        gram_put(&text, "%s", render(e, &gram_template_declare));
     }
     return text.data;
 }
@@ -286,19 +286,19 @@ static const char *all_bodies(emitter *e, const kernel *kernels, int n)
 
 static const char *header(emitter *e, const kernel *kernels, int n)
 {
-    set(e, "codes", render(e, gram_template_codes, "codes.h.in"));
+    set(e, "codes", render(e, &gram_template_codes));
     set(e, "kernels", all_declarations(e, kernels, n));
     start_kernel(e, &kernels[0]);
-    return render(e, gram_template_header, "header.h.in");
+    return render(e, &gram_template_header);
 }
 
 /* For TinyCC: types and declarations in place of headers, and one kernel. */
 static const char *jit_text(emitter *e, const kernel *k)
 {
-    const char *prelude = render(e, gram_template_jit, "jit.c.in");
-    const char *codes = render(e, gram_template_codes, "codes.h.in");
+    const char *prelude = render(e, &gram_template_jit);
+    const char *codes = render(e, &gram_template_codes);
     start_kernel(e, k);
-    const char *args = render(e, gram_template_args, "args.h.in"), *body = kernel_body(e);
+    const char *args = render(e, &gram_template_args), *body = kernel_body(e);
     return gram_format(e->ctx, "%s%s%s%s%s", prelude,
                        gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
 }
@@ -306,7 +306,7 @@ static const char *jit_text(emitter *e, const kernel *k)
 static const char *file_text(emitter *e, const kernel *kernels, int n)
 {
     set(e, "header", header(e, kernels, n));
-    const char *top = render(e, gram_template_file, "file.c.in"), *body = all_bodies(e, kernels, n);
+    const char *top = render(e, &gram_template_file), *body = all_bodies(e, kernels, n);
     return gram_format(e->ctx, "%s%s%s", top,
                        gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
 }

@@ -14,8 +14,8 @@ typedef struct gram_emitter {
     const gram_plan *plan;
     const gram_request *request;
     bool tcc;
-    struct lua_State *L; /* the model */
-    gram_text bodies;    /* the functions of packs and steps */
+    lua_State *L;     /* the model */
+    gram_text bodies; /* the functions of packs and steps */
 } gram_emitter;
 
 typedef gram_emitter emitter;
@@ -31,9 +31,9 @@ static inline void set(emitter *e, const char *key, const char *value)
     gram_template_set(e->L, key, value);
 }
 
-static inline const char *render(emitter *e, const char *template, const char *name)
+static inline const char *render(emitter *e, const gram_script *template)
 {
-    return gram_template_render(e->ctx, e->L, template, name);
+    return gram_template_render(e->ctx, e->L, template);
 }
 
 /* The comment that opens an emitted file: the formula, the spec's name and hash, the shapes, the plan with its cost,

@@ -3,7 +3,7 @@
 
 #include "emit.h"
 
-extern const char gram_template_tile[];
+extern const gram_script gram_template_tile;
 
 const char *gram_emit_linear_width(emitter *e, const gram_step *step)
 {
@@ -100,6 +100,6 @@ const char *gram_emit_linear(emitter *e, const gram_step *step, const gram_lines
     gram_template_set_flag(e->L, "backwards", step->linear->backwards);
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "inner", dim(e, step->leaves[0].inner));
-    set(e, "body", render(e, gram_template_tile, "tile.c.in"));
+    set(e, "body", render(e, &gram_template_tile));
     return add_places(e, step, lines->tiles, last > parts || !parts ? last : parts);
 }

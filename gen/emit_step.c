@@ -4,13 +4,13 @@
 #include "circulant.h"
 #include "emit.h"
 
-extern const char gram_template_block[], gram_template_queries[], gram_template_map[], gram_template_stream[],
-    gram_template_linear[], gram_template_scatter[], gram_template_items[], gram_template_whole[], gram_template_fft[],
-    gram_template_scan[];
+extern const gram_script gram_template_block, gram_template_queries, gram_template_map, gram_template_stream,
+    gram_template_linear, gram_template_scatter, gram_template_items, gram_template_whole, gram_template_fft,
+    gram_template_scan;
 
-static void render_body(emitter *e, const char *template, const char *name)
+static void render_body(emitter *e, const gram_script *template)
 {
-    gram_put(&e->bodies, "%s", render(e, template, name));
+    gram_put(&e->bodies, "%s", render(e, template));
 }
 
 const char *gram_emit_times(emitter *e, int n, const char *size)
@@ -318,8 +318,8 @@ static const char *add_tiles(emitter *e, const gram_step *step)
     set(e, "block_rows", block_rows);
     set(e, "block_of", strchr(block_rows, '/') ? gram_format(e->ctx, "(%s)", block_rows) : block_rows);
     gram_template_set_flag(e->L, "few", 0);
-    set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
-    set(e, "head_of_block", render(e, gram_template_block, "block.c.in"));
+    set(e, "load_queries", render(e, &gram_template_queries));
+    set(e, "head_of_block", render(e, &gram_template_block));
     if (linear)
         return gram_emit_linear(e, step, &lines, last);
     return stream ? gram_emit_stream(e, step, arguments, room, last) : room;
@@ -403,17 +403,14 @@ static const char *add_fft(emitter *e, const gram_step *step)
 /* The loop structures: a step names its template; `add` puts what the template needs into the model and returns the
  * scratch that a thread of it needs. */
 static const struct {
-    const char *name, *text, *file;
+    const char *name;
+    const gram_script *template;
     const char *(*add)(emitter *e, const gram_step *step);
 } structures[] = {
-    {"map", gram_template_map, "map.c.in", add_tiles},
-    {"stream", gram_template_stream, "stream.c.in", add_tiles},
-    {"linear", gram_template_linear, "linear.c.in", add_tiles},
-    {"scatter", gram_template_scatter, "scatter.c.in", add_tiles},
-    {"whole", gram_template_whole, "whole.c.in", add_whole},
-    {"items", gram_template_items, "items.c.in", add_items},
-    {"fft", gram_template_fft, "fft.c.in", add_fft},
-    {"scan", gram_template_scan, "scan.c.in", gram_emit_scan},
+    {"map", &gram_template_map, add_tiles},       {"stream", &gram_template_stream, add_tiles},
+    {"linear", &gram_template_linear, add_tiles}, {"scatter", &gram_template_scatter, add_tiles},
+    {"whole", &gram_template_whole, add_whole},   {"items", &gram_template_items, add_items},
+    {"fft", &gram_template_fft, add_fft},         {"scan", &gram_template_scan, gram_emit_scan},
 };
 
 void gram_emit_set_step(emitter *e, const gram_step *step)
@@ -434,7 +431,7 @@ const char *gram_emit_step(emitter *e, const gram_step *step)
     for (size_t k = 0; k < sizeof structures / sizeof *structures; k++)
         if (!strcmp(structures[k].name, step->template)) {
             const char *room = structures[k].add(e, step);
-            render_body(e, structures[k].text, structures[k].file);
+            render_body(e, structures[k].template);
             return room;
         }
     gram_fail(e->ctx, (gram_loc){0}, "no loop structure %s", step->template);

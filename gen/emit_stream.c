@@ -6,8 +6,8 @@
 
 #include "emit.h"
 
-extern const char gram_template_range[], gram_template_epilogue[], gram_template_start[], gram_template_queries[],
-    gram_template_tile[], gram_template_tiles[], gram_template_decode[];
+extern const gram_script gram_template_range, gram_template_epilogue, gram_template_start, gram_template_queries,
+    gram_template_tile, gram_template_tiles, gram_template_decode;
 
 /* Does the C text have this word? */
 static bool mentions(const char *text, const char *word)
@@ -55,7 +55,7 @@ const char *gram_emit_range(emitter *e, const gram_step *step)
     else
         gram_template_set_flag(e->L, "range", 0);
     gram_template_set_flag(e->L, "seeks", !step->in_place);
-    set(e, "range_functions", decided ? render(e, gram_template_range, "range.c.in") : "");
+    set(e, "range_functions", decided ? render(e, &gram_template_range) : "");
     return range;
 }
 
@@ -107,7 +107,7 @@ const char *gram_emit_epilogue(emitter *e, const gram_step *step, int *tiles)
     gram_places places = {{.ctx = e->ctx}, {.ctx = e->ctx}, "tiles"};
     gram_emit_take_tiles(e, &places, *tiles, 0);
     set(e, "tile_places", places.text.data ? places.text.data : "");
-    const char *body = render(e, gram_template_epilogue, "epilogue.c.in");
+    const char *body = render(e, &gram_template_epilogue);
     set(e, "epilogue", body);
     return set_parameters(e, "finish", body, all, n);
 }
@@ -207,8 +207,8 @@ static void set_loop(emitter *e, bool few, int group)
 {
     gram_template_set_flag(e->L, "few", few);
     gram_template_set_number(e->L, "group", group);
-    set(e, "body", render(e, gram_template_tile, "tile.c.in"));
-    set(e, "start", render(e, gram_template_start, "start.c.in"));
+    set(e, "body", render(e, &gram_template_tile));
+    set(e, "start", render(e, &gram_template_start));
 }
 
 /* The functions for few queries; the room of scratch they need. */
@@ -220,9 +220,8 @@ static const char *add_few(emitter *e, const gram_step *step, const char *range,
     gram_emit_lines(e, &lines);
     set(e, "leaf_lines", lines.leaves.data ? lines.leaves.data : "");
     set_loop(e, true, group);
-    const char *start = render(e, gram_template_start, "start.c.in"),
-               *body = render(e, gram_template_tile, "tile.c.in");
-    set(e, "load_queries", render(e, gram_template_queries, "queries.c.in"));
+    const char *start = render(e, &gram_template_start), *body = render(e, &gram_template_tile);
+    set(e, "load_queries", render(e, &gram_template_queries));
     const char *room = few_places(e, step, group, &lines, last);
     const char *all = gram_format(e->ctx, "%s%s%s", start, body, arguments);
     gram_template_set_number(e->L, "groups", heads / group);
@@ -233,8 +232,8 @@ static const char *add_few(emitter *e, const gram_step *step, const char *range,
     set(e, "state", state_places(e, step, group, group > 1 ? body : all));
     set(e, "state_start", state_places(e, step, group, start));
     set(e, "state_end", state_places(e, step, group, arguments));
-    set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));
-    set(e, "few_functions", render(e, gram_template_decode, "decode.c.in"));
+    set(e, "loop", render(e, &gram_template_tiles));
+    set(e, "few_functions", render(e, &gram_template_decode));
     return room;
 }
 
@@ -260,7 +259,7 @@ const char *gram_emit_stream(emitter *e, const gram_step *step, const char *argu
         few = add_few(e, step, range, arguments, last);
     gram_emit_lines(e, &lines);
     set_loop(e, false, 1);
-    set(e, "loop", render(e, gram_template_tiles, "tiles.c.in"));
+    set(e, "loop", render(e, &gram_template_tiles));
     gram_template_set_flag(e->L, "many", step->few != GRAM_FEW_ALWAYS);
     return step->few == GRAM_FEW_NEVER    ? room
            : step->few == GRAM_FEW_ALWAYS ? few

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "script.h"
 #include "trace.h"
 
 enum {
@@ -369,12 +370,6 @@ static int serial(gram_tracer *t, lua_State *lua)
 
 static const gram_binding tools[] = {{"charge", charge_steps}, {"serial", serial}, {NULL, NULL}};
 
-static void load_chunk(gram_tracer *t, const char *name, const char *text, size_t size)
-{
-    if (luaL_loadbufferx(t->lua, text, size, name, "t") != LUA_OK)
-        lua_error(t->lua);
-}
-
 /* The libraries are given Lua's own globals and the tools. order.lua returns what sandbox.lua uses of it, and the
  * function that prepares a spec's text; sandbox.lua the globals that a spec sees. */
 static int make_globals(gram_tracer *t, lua_State *lua)
@@ -387,13 +382,13 @@ static int make_globals(gram_tracer *t, lua_State *lua)
     gram_set_builtins(t, tools);
     lua_insert(lua, 1);
     lua_settop(lua, 1);
-    load_chunk(t, "=order", gram_order_lua, strlen(gram_order_lua));
+    gram_script_load(lua, &gram_order_lua);
     lua_pushglobaltable(lua);
     lua_pushvalue(lua, 1);
     lua_call(lua, 2, 1);
     lua_getfield(lua, 2, "prepare");
     lua_setfield(lua, LUA_REGISTRYINDEX, "gram.prepare");
-    load_chunk(t, "=sandbox", gram_sandbox_lua, strlen(gram_sandbox_lua));
+    gram_script_load(lua, &gram_sandbox_lua);
     lua_pushglobaltable(lua);
     lua_pushvalue(lua, 1);
     lua_pushvalue(lua, 2);
@@ -440,6 +435,12 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+static void load_text(gram_tracer *t, const char *name, const char *text, size_t size)
+{
+    if (luaL_loadbufferx(t->lua, text, size, name, "t") != LUA_OK)
+        lua_error(t->lua);
+}
+
 /* The text is loaded twice: as it is written, for errors of syntax, then prepared so that its tables know their
  * order. */
 void gram_sandbox_load(gram_tracer *t, const char *name, const char *text)
@@ -447,13 +448,13 @@ void gram_sandbox_load(gram_tracer *t, const char *name, const char *text)
     lua_State *lua = t->lua;
     const char *chunk = gram_format(t->ctx, "@%s", name);
     t->mentions_or = t->mentions_or || has_word(text, "or");
-    load_chunk(t, chunk, text, strlen(text));
+    load_text(t, chunk, text, strlen(text));
     lua_getfield(lua, LUA_REGISTRYINDEX, "gram.prepare");
     lua_pushstring(lua, text);
     lua_call(lua, 1, 1);
     size_t size;
     const char *prepared = lua_tolstring(lua, -1, &size);
-    load_chunk(t, chunk, prepared, size);
+    load_text(t, chunk, prepared, size);
     lua_insert(lua, -3);
     lua_pop(lua, 2);
     lua_call(lua, 0, 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "script.h"
 #include "trace.h"
 
 /* ---- require ---- */
@@ -79,8 +80,7 @@ static void open_language(gram_tracer *t, lua_State *lua)
     gram_value_open(t);
     gram_matrix_open(t);
     gram_formula_open(t);
-    if (luaL_loadbufferx(lua, gram_std_lua, strlen(gram_std_lua), "=std", "t") != LUA_OK)
-        lua_error(lua);
+    gram_script_load(lua, &gram_std_lua);
     lua_newtable(lua);
     for (size_t k = 0; k < sizeof bindings / sizeof *bindings; k++)
         gram_set_builtins(t, bindings[k]);

@@ -173,6 +173,4 @@ void gram_declare_finish(gram_tracer *t);
 /* trace_kernel.c */
 extern const gram_binding gram_kernel_bindings[];
 
-extern const char gram_std_lua[], gram_sandbox_lua[], gram_order_lua[];
-
 #endif

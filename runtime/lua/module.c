@@ -9,14 +9,14 @@
 
 #include "tensor.h"
 
-extern const char gram_lua_module[];
+extern const char gram_text_gram_lua[];
 
 /* Runs gram.lua with the functions and the tensors' methods; it gives the module and two functions that print. */
 static void run_script(lua_State *lua)
 {
     static const luaL_Reg *const lists[] = {gram_lua_tensor_functions, gram_lua_random_functions,
                                             gram_lua_file_functions, gram_lua_kernel_functions};
-    if (luaL_loadbufferx(lua, gram_lua_module, strlen(gram_lua_module), "=gram", "t") != LUA_OK)
+    if (luaL_loadbufferx(lua, gram_text_gram_lua, strlen(gram_text_gram_lua), "=gram", "t") != LUA_OK)
         lua_error(lua);
     lua_newtable(lua);
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
