@@ -286,6 +286,7 @@ static const char *all_bodies(emitter *e, const kernel *kernels, int n)
 
 static const char *header(emitter *e, const kernel *kernels, int n)
 {
+    set(e, "about", gram_emit_about(e->ctx, kernels[0].spec, kernels[0].plan, e->request));
     set(e, "codes", render(e, &gram_template_codes));
     set(e, "kernels", all_declarations(e, kernels, n));
     start_kernel(e, &kernels[0]);
@@ -315,7 +316,6 @@ static const char *whole(emitter *e, gram_target target, const kernel *kernels, 
 {
     set(e, "name", kernels[0].spec->name);
     set(e, "upper", upper(e->ctx, kernels[0].spec->name));
-    set(e, "about", gram_emit_about(e->ctx, kernels[0].spec, kernels[0].plan, e->request));
     gram_template_set_number(e->L, "bits", kernels[0].plan->real_bits);
     gram_template_set_flag(e->L, "wide", kernels[0].plan->wide);
     gram_template_set_flag(e->L, "include", target == GRAM_TARGET_C);

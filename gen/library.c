@@ -92,14 +92,16 @@ static void define(library *lib, const char *word, const char *after, int chunk)
 /* The names that a line of a chunk defines: of a macro, types, an enumeration's members, a function or array. */
 static void define_line(library *lib, const char *line, const char *end, bool members, int chunk)
 {
-    const char *after, *word = next_word(line, end, &after);
     bool all = members || !strncmp(line, "typedef", 7) || *line == '}';
-    for (; word; word = next_word(after, end, &after)) {
-        bool macro = !strncmp(line, "#define ", 8) && word == line + 8;
-        bool declared = !strncmp(line, "static", 6) && after < end && (*after == '(' || *after == '[');
-        if (all || macro || declared)
+    bool macro = !strncmp(line, "#define ", 8), declares = !strncmp(line, "static", 6);
+    if (!all && !macro && !declares)
+        return;
+    const char *after;
+    for (const char *word = next_word(line, end, &after); word; word = next_word(after, end, &after)) {
+        bool only = (macro && word == line + 8) || (declares && after < end && (*after == '(' || *after == '['));
+        if (all || only)
             define(lib, word, after, chunk);
-        if (macro || declared)
+        if (only)
             return;
     }
 }

@@ -383,12 +383,11 @@ static gram_op twin_of(gram_op real)
     return 0;
 }
 
-static bool is_twin(gram_op op)
+static bool is_twin(const family *families, gram_op op)
 {
-    bool twin = false;
-    for (int real = GRAM_OP_FIRST_SCALAR; real < GRAM_OP_COUNT; real++)
-        twin = twin || twin_of((gram_op)real) == op;
-    return twin;
+    while (families->name && families->twin != op)
+        families++;
+    return families->name != NULL;
 }
 
 static const operator_row *operator_of(const char *name)
@@ -400,9 +399,9 @@ static const operator_row *operator_of(const char *name)
 }
 
 /* Operators have no other name, and conversions happen by themselves. */
-static bool is_named(gram_op op)
+static bool is_named(const family *families, gram_op op)
 {
-    return !operator_of(gram_ops[op].name) && !is_twin(op) && op != GRAM_OP_REAL && op != GRAM_OP_INT;
+    return !operator_of(gram_ops[op].name) && !is_twin(families, op) && op != GRAM_OP_REAL && op != GRAM_OP_INT;
 }
 
 static const gram_binding scalar_binding = {"scalar", scalar_function};
@@ -466,7 +465,7 @@ void gram_value_open(gram_tracer *t)
     set_operators(t, families);
     lua_pop(t->lua, 1);
     for (int k = 0; k < n; k++)
-        if (is_named(families[k].real)) {
+        if (is_named(families, families[k].real)) {
             gram_push_builtin(t, &scalar_binding, &families[k]);
             lua_setglobal(t->lua, families[k].name);
         }

@@ -66,12 +66,12 @@ char *gram_strdup(gram_ctx *ctx, const char *s)
     return memcpy(gram_alloc(ctx, size), s, size);
 }
 
-/* The length of the formatted text. */
-static size_t format_length(gram_ctx *ctx, const char *format, va_list args)
+/* Formats into the room as far as it goes; the length of the whole. */
+static size_t format_into(gram_ctx *ctx, char *room, size_t size, const char *format, va_list args)
 {
     va_list copy;
     va_copy(copy, args);
-    int length = vsnprintf(NULL, 0, format, copy);
+    int length = vsnprintf(room, size, format, copy);
     va_end(copy);
     if (length < 0)
         gram_fail(ctx, (gram_loc){0}, "text cannot be formatted");
@@ -80,11 +80,15 @@ static size_t format_length(gram_ctx *ctx, const char *format, va_list args)
 
 char *gram_format(gram_ctx *ctx, const char *format, ...)
 {
+    char room[256];
     va_list args;
     va_start(args, format);
-    size_t size = format_length(ctx, format, args) + 1;
-    char *s = gram_alloc(ctx, size);
-    vsnprintf(s, size, format, args);
+    size_t length = format_into(ctx, room, sizeof room, format, args);
+    char *s = gram_alloc(ctx, length + 1);
+    if (length < sizeof room)
+        memcpy(s, room, length + 1);
+    else
+        format_into(ctx, s, length + 1, format, args);
     va_end(args);
     return s;
 }
@@ -111,9 +115,13 @@ void gram_put(gram_text *text, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    size_t length = format_length(text->ctx, format, args);
-    text_reserve(text, length);
-    vsnprintf(text->data + text->size, length + 1, format, args);
+    text_reserve(text, 0);
+    size_t room = text->capacity - text->size;
+    size_t length = format_into(text->ctx, text->data + text->size, room, format, args);
+    if (length >= room) {
+        text_reserve(text, length);
+        format_into(text->ctx, text->data + text->size, length + 1, format, args);
+    }
     text->size += length;
     va_end(args);
 }
