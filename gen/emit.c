@@ -36,7 +36,7 @@ static void add_pack(emitter *e, const gram_pack *pack)
     gram_template_set_flag(e->L, "panels", panels);
     gram_template_set_flag(e->L, "planes", pack->kind == GRAM_PACK_PLANES);
     gram_template_set_flag(e->L, "contiguous", gram_buffer_contiguous(e->plan, pack->buffer));
-    gram_put(&e->bodies, "%s", render(e, &gram_template_pack));
+    gram_put_string(&e->bodies, render(e, &gram_template_pack));
 }
 
 /* --- the frame ---------------------------------------------------------------------------------------------------- */
@@ -269,7 +269,7 @@ static const char *all_declarations(emitter *e, const kernel *kernels, int n)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < n; k++) {
         start_kernel(e, &kernels[k]);
-        gram_put(&text, "%s", render(e, &gram_template_declare));
+        gram_put_string(&text, render(e, &gram_template_declare));
     }
     return text.data;
 }
@@ -279,8 +279,18 @@ static const char *all_bodies(emitter *e, const kernel *kernels, int n)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < n; k++) {
         start_kernel(e, &kernels[k]);
-        gram_put(&text, "%s%s", k ? "\n" : "", kernel_body(e));
+        gram_put_string(&text, k ? "\n" : "");
+        gram_put_string(&text, kernel_body(e));
     }
+    return text.data;
+}
+
+/* The parts one after the other, up to NULL. */
+static const char *join(gram_ctx *ctx, const char *const *parts)
+{
+    gram_text text = {.ctx = ctx};
+    for (; *parts; parts++)
+        gram_put_string(&text, *parts);
     return text.data;
 }
 
@@ -300,16 +310,17 @@ static const char *jit_text(emitter *e, const kernel *k)
     const char *codes = render(e, &gram_template_codes);
     start_kernel(e, k);
     const char *args = render(e, &gram_template_args), *body = kernel_body(e);
-    return gram_format(e->ctx, "%s%s%s%s%s", prelude,
-                       gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide), codes, args, body);
+    const char *library = gram_library_for(e->ctx, body, true, k->plan->real_bits, k->plan->wide);
+    return join(e->ctx, (const char *const[]){prelude, library, codes, args, body, NULL});
 }
 
 static const char *file_text(emitter *e, const kernel *kernels, int n)
 {
     set(e, "header", header(e, kernels, n));
     const char *top = render(e, &gram_template_file), *body = all_bodies(e, kernels, n);
-    return gram_format(e->ctx, "%s%s%s", top,
-                       gram_library_for(e->ctx, body, false, kernels[0].plan->real_bits, kernels[0].plan->wide), body);
+    const gram_plan *plan = kernels[0].plan;
+    const char *library = gram_library_for(e->ctx, body, false, plan->real_bits, plan->wide);
+    return join(e->ctx, (const char *const[]){top, library, body, NULL});
 }
 
 static const char *whole(emitter *e, gram_target target, const kernel *kernels, int n)

@@ -10,7 +10,7 @@ extern const gram_script gram_template_block, gram_template_queries, gram_templa
 
 static void render_body(emitter *e, const gram_script *template)
 {
-    gram_put(&e->bodies, "%s", render(e, template));
+    gram_put_string(&e->bodies, render(e, template));
 }
 
 const char *gram_emit_times(emitter *e, int n, const char *size)

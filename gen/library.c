@@ -27,16 +27,18 @@ typedef struct chunk {
 typedef struct name {
     const char *start;
     size_t size;
-    int chunk;
+    int chunk; /* MOST_CHUNKS and more: an elementwise primitive, of the operation that many above */
 } name;
 
 typedef struct library {
     gram_ctx *ctx;
-    bool calls;
+    bool calls, wide;
+    int real_bits;
     int nchunks;
     chunk chunks[MOST_CHUNKS];
     name names[SLOTS]; /* a hash table, open addressing */
     int work[MOST_CHUNKS], nwork;
+    bool maps[GRAM_OP_COUNT]; /* the elementwise primitives that are called */
 } library;
 
 static bool is_word(char c)
@@ -148,7 +150,9 @@ static void need(library *lib, const char *start, const char *end)
     const char *after;
     for (const char *word = next_word(start, end, &after); word; word = next_word(after, end, &after)) {
         const name *found = slot(lib, word, (size_t)(after - word));
-        if (found->start && !lib->chunks[found->chunk].needed) {
+        if (found->start && found->chunk >= MOST_CHUNKS) {
+            lib->maps[found->chunk - MOST_CHUNKS] = true;
+        } else if (found->start && !lib->chunks[found->chunk].needed) {
             lib->chunks[found->chunk].needed = true;
             lib->work[lib->nwork++] = found->chunk;
         }
@@ -175,16 +179,31 @@ static void put_chunk(const library *lib, const chunk *c, gram_text *out)
     }
 }
 
-/* The elementwise primitives that the text calls, declared from ops.def. */
-static void put_maps(gram_text *out, const char *text)
+/* A chunk of one kind of numbers. */
+static void resolve(library *lib, chunk *c)
+{
+    c->start = gram_resolve(lib->ctx, c->start, (size_t)(c->end - c->start), lib->real_bits, lib->wide);
+    c->end = c->start + strlen(c->start);
+    while (c->end > c->start && c->end[-1] == '\n')
+        c->end--;
+}
+
+static void define_maps(library *lib)
+{
+    for (int op = GRAM_OP_FIRST_SCALAR; op < GRAM_OP_COUNT; op++) {
+        const char *map = gram_format(lib->ctx, "gram_map_%s", gram_ops[op].name);
+        define(lib, map, map + strlen(map), MOST_CHUNKS + op);
+    }
+}
+
+/* The elementwise primitives that are called, declared from ops.def. */
+static void put_maps(const library *lib, gram_text *out)
 {
     static const char *const operand[] = {"gram_real", "gram_int", "gram_bits"};
     for (int op = GRAM_OP_FIRST_SCALAR; op < GRAM_OP_COUNT; op++) {
-        char call[64];
-        size_t size = (size_t)snprintf(call, sizeof call, "gram_map_%s(", gram_ops[op].name);
-        if (size >= sizeof call || !strstr(text, call))
+        if (!lib->maps[op])
             continue;
-        gram_put(out, "void %s%s *, int64_t, int64_t", call, operand[gram_ops[op].result]);
+        gram_put(out, "void gram_map_%s(%s *, int64_t, int64_t", gram_ops[op].name, operand[gram_ops[op].result]);
         for (const char *t = gram_ops[op].operands; *t; t++)
             gram_put(out, ", const %s *, int64_t, int64_t", operand[*t == 'R' ? 0 : *t == 'I' ? 1 : 2]);
         gram_put(out, ");\n");
@@ -199,29 +218,45 @@ static const struct {
              {gram_text_softmax_h, true}, {gram_text_tile_h, true},   {gram_text_half_h, true},
              {gram_text_whole_h, true},   {gram_text_linear_h, true}, {gram_text_fft_h, true}};
 
-const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide)
+/* What is defined, and where. */
+static library *open_library(gram_ctx *ctx, bool calls, int real_bits, bool wide)
 {
     library *lib = gram_alloc(ctx, sizeof *lib);
-    gram_text out = {.ctx = ctx};
     lib->ctx = ctx;
-    lib->calls = calls != 0;
+    lib->calls = calls;
+    lib->wide = wide;
+    lib->real_bits = real_bits;
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-        add_text(lib, gram_resolve(ctx, texts[k].text, real_bits, wide != 0), texts[k].primitives);
+        add_text(lib, texts[k].text, texts[k].primitives);
+    if (calls)
+        define_maps(lib);
+    return lib;
+}
+
+/* What the text needs, and what that needs. */
+static void need_all(library *lib, const char *text)
+{
+    static const char always[] = "gram_real gram_int gram_bits";
     need(lib, text, text + strlen(text));
-    if (calls) {
-        static const char always[] = "gram_real gram_int gram_bits";
+    if (lib->calls)
         need(lib, always, always + sizeof always - 1);
-    }
     for (int k = 0; k < lib->nwork; k++) {
-        const chunk *c = &lib->chunks[lib->work[k]];
+        chunk *c = &lib->chunks[lib->work[k]];
+        resolve(lib, c);
         need(lib, c->start, body_end(lib, c));
     }
-    if (!calls)
+    if (!lib->calls)
         lib->chunks[slot(lib, "gram_team", 9)->chunk].needed = false; /* the header has it */
+}
+
+const char *gram_library_for(gram_ctx *ctx, const char *text, int calls, int real_bits, int wide)
+{
+    library *lib = open_library(ctx, calls != 0, real_bits, wide != 0);
+    gram_text out = {.ctx = ctx};
+    need_all(lib, text);
     for (int k = 0; k < lib->nchunks; k++)
         if (lib->chunks[k].needed)
             put_chunk(lib, &lib->chunks[k], &out);
-    if (calls)
-        put_maps(&out, text);
+    put_maps(lib, &out);
     return out.data ? out.data : "";
 }

@@ -92,18 +92,17 @@ static void directive(resolver *r, const char *line, const char *end)
     r->depth -= closes && r->depth > 0;
 }
 
-const char *gram_resolve(gram_ctx *ctx, const char *text, int real_bits, bool wide)
+const char *gram_resolve(gram_ctx *ctx, const char *text, size_t size, int real_bits, bool wide)
 {
     resolver r = {.out = {.ctx = ctx}, .f64 = real_bits == 64, .wide = wide};
-    while (*text) {
-        const char *end = strchr(text, '\n');
-        end = end ? end + 1 : text + strlen(text);
+    for (const char *end, *stop = text + size; text < stop; text = end) {
+        end = memchr(text, '\n', (size_t)(stop - text));
+        end = end ? end + 1 : stop;
         if (*text == '#' &&
             (starts(text, "#if") || starts(text, "#else") || starts(text, "#elif") || starts(text, "#endif")))
             directive(&r, text, end);
         else if (copies(&r) && !starts(text, "#define GRAM_PICK("))
             put_line(&r, text, end);
-        text = end;
     }
     return r.out.data ? r.out.data : "";
 }

@@ -134,3 +134,8 @@ void gram_put_bytes(gram_text *text, const char *bytes, size_t size)
     text->size += size;
     text->data[text->size] = '\0';
 }
+
+void gram_put_string(gram_text *text, const char *string)
+{
+    gram_put_bytes(text, string, strlen(string));
+}

@@ -46,5 +46,6 @@ typedef struct gram_text {
 } gram_text;
 void gram_put(gram_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void gram_put_bytes(gram_text *text, const char *bytes, size_t size);
+void gram_put_string(gram_text *text, const char *string);
 
 #endif
