@@ -132,11 +132,11 @@ const char *gram_emit_pack_when(emitter *e, int pack)
     gram_text text = {.ctx = e->ctx};
     for (int k = 0; k < e->plan->nsteps; k++) {
         const gram_step *step = e->plan->steps[k];
-        const char *many = gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries));
         if (!gram_reads_pack(step, pack))
             continue;
         if (step->few == GRAM_FEW_NEVER)
             return "";
+        const char *many = gram_format(e->ctx, "%s > GRAM_BLOCK", dim(e, step->queries));
         if (!text.data || !strstr(text.data, many))
             gram_put(&text, "%s%s", text.data ? " || " : "", many);
     }
@@ -237,7 +237,9 @@ static const gram_life *room_output(const gram_plan *plan, int room)
 static int turns(const gram_plan *plan, int room)
 {
     int n = 0;
-    for (int k = 0; k < plan->nlives && !room_output(plan, room); k++)
+    if (room_output(plan, room))
+        return 0;
+    for (int k = 0; k < plan->nlives; k++)
         n += plan->lives[k].room == room;
     return n;
 }

@@ -326,20 +326,26 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
            gram_dim_equal(to->each, step->each) && reads_blocks(step, a->index);
 }
 
-/* Puts the heads of what is taken over inside a token where what takes over has them there, or is itself taken over so:
- * later arrays first. */
+/* Puts a's heads inside a token where what takes over has them there, or is itself taken over so. */
+static void lay_as_successor(const gram_plan *plan, const gram_life *a)
+{
+    for (int k = 0; k < plan->nlives; k++) {
+        const gram_life *b = &plan->lives[k];
+        if (a->room < 0 || a->room != b->room || !takes_over(plan, a, b))
+            continue;
+        const gram_buffer *to = &plan->buffers[b->index];
+        gram_buffer *from = &plan->buffers[a->index];
+        from->flat = to->heads != from->heads || (to->flat && to->storage == GRAM_AT_WORK);
+    }
+}
+
+/* Later arrays first: those that take over are laid out when what they take over is. */
 static void lay_alike(gram_plan *plan)
 {
     for (int phase = plan->norder - 1; phase >= 0; phase--)
-        for (int i = 0; i < plan->nlives; i++)
-            for (int k = 0; k < plan->nlives; k++) {
-                const gram_life *a = &plan->lives[i], *b = &plan->lives[k];
-                if (b->first != phase || a->room < 0 || a->room != b->room || !takes_over(plan, a, b))
-                    continue;
-                const gram_buffer *to = &plan->buffers[b->index];
-                gram_buffer *from = &plan->buffers[a->index];
-                from->flat = to->heads != from->heads || (to->flat && to->storage == GRAM_AT_WORK);
-            }
+        for (int k = 0; k < plan->nlives; k++)
+            if (plan->lives[k].last == phase)
+                lay_as_successor(plan, &plan->lives[k]);
 }
 
 static bool meet(const gram_plan *plan, const gram_life *a, const gram_life *b)
