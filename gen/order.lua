@@ -112,9 +112,15 @@ local words = {}
 for word in host.string.gmatch([[and break do else elseif end false for function goto if in local nil not or repeat
     return then true until while]], "%S+") do words[word] = true end
 
--- The end of the token at `at`, and its kind: "space", "name", "word", "text" or "other".
+-- The end of the token at `at`, and its kind: "space", "name", "word", "text" or "other". What specs have most of is
+-- tried first.
 local function token_end(text, at)
-    local _, last, level = find(text, "^%-%-%[(=*)%[", at)
+    local _, last = find(text, "^[%a_][%w_]*", at)
+    if last then return last, words[sub(text, at, last)] and "word" or "name" end
+    _, last = find(text, "^%s+", at)
+    if last then return last, "space" end
+    local level
+    _, last, level = find(text, "^%-%-%[(=*)%[", at)
     local comment = last ~= nil
     if not last then _, last, level = find(text, "^%[(=*)%[", at) end
     if last then
@@ -122,10 +128,7 @@ local function token_end(text, at)
         return last or #text, comment and "space" or "text"
     end
     _, last = find(text, "^%-%-[^\n]*", at)
-    if not last then _, last = find(text, "^%s+", at) end
     if last then return last, "space" end
-    _, last = find(text, "^[%a_][%w_]*", at)
-    if last then return last, words[sub(text, at, last)] and "word" or "name" end
     _, last = find(text, "^%.?%d[%w.]*", at)
     if last then return last, "other" end
     local quote = find(text, "^[\"']", at) and sub(text, at, at)
