@@ -72,10 +72,15 @@ static void add_column(back *b, gram_node *matrix, gram_node *stand_in)
     b->draft.column_ins[b->draft.ncolumns++] = stand_in;
 }
 
+/* The output that is the column: one that is there, if it can be. */
 static int add_output(back *b, gram_node *column)
 {
+    int k = 0;
     b->outputs[b->noutputs] = gram_scan_replaced(b->r->ctx, column, b->scan->ninputs, b->scan->inputs, b->to);
-    return b->noutputs++;
+    while (b->outputs[k] != b->outputs[b->noutputs])
+        k++;
+    b->noutputs += k == b->noutputs;
+    return k;
 }
 
 /* The states before each column, a state's numbers as a column. */

@@ -17,6 +17,7 @@ typedef struct closing {
     int size; /* of the tables below, by node id */
     char *makings;
     char *columnwise;   /* YES or NO, once it is asked */
+    gram_node **source; /* the node that a columnwise one is simple arithmetic of, once it is asked */
     gram_node **inside; /* the node as f has it */
     gram_node **wide;   /* the node for all columns */
     int ncolumns, ncaptured;
@@ -137,6 +138,32 @@ static bool is_columnwise(closing *c, const gram_node *node)
     return all;
 }
 
+/* The node of which this one is no more than sums, differences and products, with numbers and what is captured: 1 - z is
+ * of z. Itself, where it is something else, or of several. */
+static gram_node *source_of(closing *c, gram_node *node)
+{
+    static const bool simple[GRAM_OP_COUNT] = {
+        [GRAM_OP_ADD] = true, [GRAM_OP_SUB] = true, [GRAM_OP_MUL] = true, [GRAM_OP_NEG] = true};
+    gram_node **source = &c->source[node->id], *only = NULL;
+    if (*source)
+        return *source;
+    *source = node;
+    for (int k = 0; simple[node->op] && k < node->nargs; k++) {
+        gram_node *of = depends(c, node->args[k]) ? source_of(c, node->args[k]) : only;
+        if (only && of != only)
+            return node;
+        only = of;
+    }
+    return *source = only ? only : node;
+}
+
+/* Is node made for all columns at once? Columns are arrays: what is simple arithmetic of another is made of that one. */
+static bool is_made_outside(closing *c, gram_node *node)
+{
+    return node->type == GRAM_REAL && makings(c, node) & PRODUCT && is_columnwise(c, node) &&
+           source_of(c, node) == node;
+}
+
 /* --- closing ------------------------------------------------------------------------------------------------------ */
 
 /* A columnwise node for all columns. */
@@ -225,7 +252,7 @@ static gram_node *closed(closing *c, gram_node *node)
         return *made = capture(c, node);
     if (!on && !node->nargs)
         return *made = captured_integer(c, node);
-    if (node->type == GRAM_REAL && makings(c, node) & PRODUCT && is_columnwise(c, node))
+    if (is_made_outside(c, node))
         return *made = add_column(c, widened(c, node),
                                   gram_scan_stand_in(c->ctx, node->loc, "column", node->rows, node->cols, true));
     refuse_heads(c, node);
@@ -384,6 +411,7 @@ gram_node **gram_scan_make(gram_ctx *ctx, gram_loc loc, const gram_scan_draft *d
         c.size = d.results[k]->id >= c.size ? d.results[k]->id + 1 : c.size;
     c.makings = gram_alloc(ctx, (size_t)c.size);
     c.columnwise = gram_alloc(ctx, (size_t)c.size);
+    c.source = gram_alloc(ctx, (size_t)c.size * sizeof *c.source);
     c.inside = gram_alloc(ctx, (size_t)c.size * sizeof *c.inside);
     c.wide = gram_alloc(ctx, (size_t)c.size * sizeof *c.wide);
     gram_node **made = make(&c);
