@@ -11,6 +11,7 @@
 
 #include "chain.h"
 #include "plan.h"
+#include "scan.h"
 
 /* --- what a step reads -------------------------------------------------------------------------------------------- */
 
@@ -290,6 +291,16 @@ static bool reads_blocks(const gram_step *step, int buffer)
     return !reads(&others, buffer, FEW_TOO);
 }
 
+/* Does a scan read the buffer as columns alone, each before what is made of it is stored? */
+static bool reads_columns(const gram_step *step, int buffer)
+{
+    gram_step others = *step;
+    for (int k = 0; step->walk && k < step->walk->scan->ncolumns; k++)
+        if (others.sums[step->walk->scan->nstates + k].left == buffer)
+            others.sums[step->walk->scan->nstates + k].left = -1;
+    return step->walk && !reads(&others, buffer, FEW_TOO);
+}
+
 static bool has_view(const gram_plan *plan, int buffer)
 {
     for (int k = 0; k < plan->nbuffers; k++)
@@ -310,7 +321,8 @@ static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buf
     return NULL;
 }
 
-/* Is b made where a, made before, is last read, block by block in a's place? Heads of a then lie as those of b do. */
+/* Is b made where a, made before, is last read, block by block or column by column in a's place? Heads of a then lie as
+ * those of b do. */
 static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
 {
     if (a->first >= b->first || a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
@@ -319,11 +331,12 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
     const gram_step *step = plan->steps[plan->order[b->first].step];
     const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
     bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
-    return to && blocks && !gram_sums_in_place(plan, step) && to->type == from->type && gram_dim_is(step->outer, 1) &&
+    bool in_turn = (blocks && reads_blocks(step, a->index)) || reads_columns(step, a->index);
+    return to && in_turn && !gram_sums_in_place(plan, step) && to->type == from->type && gram_dim_is(step->outer, 1) &&
            gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
            gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
            to->batched == from->batched && to->batched == step->batched && gram_dim_equal(to->each, from->each) &&
-           gram_dim_equal(to->each, step->each) && reads_blocks(step, a->index);
+           gram_dim_equal(to->each, step->each);
 }
 
 /* Puts a's heads inside a token where what takes over has them there, or is itself taken over so. */

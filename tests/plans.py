@@ -27,7 +27,7 @@ return kernel("equivalent", { O = X * softmax(X:t() * WK:t() * WQ * X / sqrt(d1)
 # softmax over sums of all earlier tokens is dense; scans keep the state before each column; the others hold some
 # projections more.
 LARGER = {"attention": 3.1, "heads_differ": 3.4, "order_mixed": 3.6, "feed_forward": 3.6, "knowledge": 3.8, "cat": 4.2,
-          "cat_averaged_key": 4.2, "primal_layers": 4.7, "gru": 6.2, "multihead_heads": 6.6, "transformer": 6.9,
+          "cat_averaged_key": 4.2, "primal_layers": 4.7, "multihead_heads": 6.6, "transformer": 6.9,
           "cat_alter": 7.1, "order_full": 7.4, "layers": 9.6, "delta_rule": 10.5, "cat_causal": 700}
 
 
