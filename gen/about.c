@@ -6,6 +6,7 @@
 #include "cost.h"
 #include "emit.h"
 #include "print.h"
+#include "scan.h"
 
 /* --- cost --------------------------------------------------------------------------------------------------------- */
 
@@ -48,11 +49,12 @@ static void add_times(gram_cost *cost, const around *in, int64_t factor, const g
 
 static void add_flops(gram_cost *cost, const gram_step *given, around in);
 
-/* The steps of a scan's column for each, but for those that are run once. */
-static void add_walk(gram_cost *cost, const gram_step *step, const around *in)
+/* The steps of a scan's column for each, but for those that are run once; a walk within one back is gone through
+ * twice. */
+static void add_walk(gram_cost *cost, const gram_step *step, const gram_walk *walk, const around *in)
 {
-    for (int k = 0; k < step->walk->plan->nsteps; k++) {
-        gram_step inner = *step->walk->plan->steps[k];
+    for (int k = 0; walk && k < walk->plan->nsteps; k++) {
+        gram_step inner = *walk->plan->steps[k];
         around own = *in;
         if (inner.batched && own.n < MOST_SCANS)
             own.columns[own.n++] = step->queries;
@@ -71,7 +73,10 @@ static void add_flops(gram_cost *cost, const gram_step *given, around in)
     in.heads *= heads_of(given->heads);
     in.batched = in.batched || given->batched;
     if (given->walk) {
-        add_walk(cost, given, &in);
+        around twice = in;
+        twice.heads *= 2;
+        add_walk(cost, given, given->walk, &in);
+        add_walk(cost, given, given->walk->before, &twice);
         return;
     }
     if (gram_is_linear(given)) {
@@ -111,13 +116,29 @@ static const char *bytes(gram_ctx *ctx, const gram_plan *plan)
     return gram_cost_text(&cost);
 }
 
+/* The states of the walk within a walk back, before every segment of columns. */
+static void add_kept_states(gram_cost *cost, const gram_step *step, int64_t bytes)
+{
+    const gram_scan *scan = step->walk->before->scan;
+    for (int k = 0; k < scan->nstates; k++)
+        if (gram_dim_known(scan->inputs[k]->rows))
+            gram_cost_add(
+                cost,
+                parts_of(bytes * scan->inputs[k]->rows.number * scan->inputs[k]->cols.number, GRAM_SEGMENT_COLUMNS),
+                step->batched, &step->queries, 1);
+}
+
 /* What a step keeps between its phases: a linear one a matrix for every 1,024 tokens; one of few queries the state of
- * every part of its keys; one with sides all sums that cannot be added up in place. Where queries are few only perhaps,
- * nothing: there are packs in place of parts. */
+ * every part of its keys; one with sides all sums that cannot be added up in place; a walk back what the walk within it
+ * was before every 64th column. Where queries are few only perhaps, nothing: there are packs in place of parts. */
 static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *step)
 {
     const int64_t bytes = plan->real_bits / 8 * heads_of(step->heads);
     int64_t width = 2 * step->softmax + step->nstats;
+    if (gram_walk_before(step)) {
+        add_kept_states(cost, step, bytes);
+        return;
+    }
     for (int k = 0; k < step->nsums; k++)
         width += gram_dim_known(step->sums[k].rows) ? step->sums[k].rows.number : 0;
     if (step->nsides && gram_sums_in_place(plan, step))
@@ -298,11 +319,12 @@ static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *st
 }
 
 /* What a scan makes for each column, in order. */
-static void put_walk(gram_ctx *ctx, const gram_plan *column, gram_text *out)
+static void put_walk(gram_ctx *ctx, const gram_walk *walk, const char *each, gram_text *out)
 {
     gram_text text = {.ctx = ctx};
+    const gram_plan *column = walk->plan;
     for (int k = 0; k < column->nsteps; k++)
-        gram_put(&text, "%s%s", k ? ", " : "each column: ", column->buffers[column->steps[k]->stores[0].buffer].name);
+        gram_put(&text, "%s%s", k ? ", " : each, column->buffers[column->steps[k]->stores[0].buffer].name);
     put_wrapped(out, "", text.data ? text.data : "");
 }
 
@@ -312,7 +334,9 @@ static void put_step(gram_ctx *ctx, const gram_plan *plan, int k, gram_text *out
     put_wrapped(out, gram_format(ctx, "step %d", k + 1), step_line(ctx, plan, step));
     put_reason(ctx, plan, step, out);
     if (step->walk)
-        put_walk(ctx, step->walk->plan, out);
+        put_walk(ctx, step->walk, "each column: ", out);
+    if (gram_walk_before(step))
+        put_walk(ctx, gram_walk_before(step), "its states before each column, made again 64 at a time: ", out);
     const char *count = flops(ctx, step);
     if (strcmp(count, "0") != 0)
         put_wrapped(out, "", gram_format(ctx, "%s%s flops", step->keep ? "at most " : "", count));

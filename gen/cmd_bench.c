@@ -78,7 +78,9 @@ static double walk_flops(const gram_step *step, const gram_trial *t)
 {
     gram_trial column = *t;
     column.batch = gram_dim_value(step->queries, t->sizes);
-    return plan_flops(step->walk->plan, &column) * (step->heads > 0 ? step->heads : 1) *
+    const gram_walk *before = gram_walk_before(step);
+    const double twice = before ? 2 * plan_flops(before->plan, &column) : 0;
+    return (plan_flops(step->walk->plan, &column) + twice) * (step->heads > 0 ? step->heads : 1) *
            (step->batched ? (double)t->batch : 1);
 }
 

@@ -48,6 +48,8 @@ void gram_emit_set_step(gram_emitter *e, const gram_step *step);
 void gram_emit_frame(gram_emitter *e);
 /* The steps of a scan's column and the walk, into the model; the room of scratch. */
 const char *gram_emit_scan(gram_emitter *e, const gram_step *step);
+/* What a scan's walk back keeps of the walk within it, for each head and item: in numbers. */
+const char *gram_emit_kept_states(gram_emitter *e, const gram_step *step);
 /* The range of the step's predicate, as C, and functions that walk over tiles by it, into the model;
  * "gram_range_of(0, 1)" where nothing is known of it. */
 const char *gram_emit_range(gram_emitter *e, const gram_step *step);

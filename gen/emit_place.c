@@ -179,12 +179,14 @@ static const char *side_states_size(emitter *e, const gram_step *step)
 }
 
 /* The states of a step's parts, or of the threads where there is one part only; the sums of a linear one's runs; what a
- * step with sides keeps. */
+ * step with sides keeps, or a walk back. */
 static const char *states_size(emitter *e, const gram_step *step)
 {
     const char *queries = dim(e, step->queries), *lanes = dim(e, step->lanes);
     if (gram_is_linear(step))
         return gram_emit_linear_room(e, step);
+    if (step->walk)
+        return count_of(e, step, gram_emit_kept_states(e, step));
     if (step->nsides)
         return side_states_size(e, step);
     const char *width = gram_emit_width(e, step->sums, step->nsums);

@@ -156,12 +156,20 @@ typedef struct gram_linear {
     gram_part exponent, keys, queries;
 } gram_linear;
 
-/* What a scan does for each column: the kernel that f is; and which of f's results the step's stores are. */
+/* What a scan does for each column: the kernel that f is; and which of f's results the step's stores are. A walk back
+ * over the states before each column of a walk forth may have that within it: `before`, which goes through all columns
+ * once, keeping a state of every GRAM_SEGMENT, and then again, from the last segment to the first, through each before
+ * the walk back does. */
 typedef struct gram_walk {
     const struct gram_scan *scan;
     struct gram_plan *plan;
     int result[GRAM_MOST];
+    int first; /* of its operands, among the step's sums */
+    struct gram_walk *before;
+    int column[GRAM_MOST]; /* of `before`: by its state, which input of the walk back it is for each column; -1: none */
 } gram_walk;
+
+enum { GRAM_SEGMENT_COLUMNS = 64 }; /* GRAM_SEGMENT of runtime/kernel.h */
 
 typedef struct gram_step {
     const char *name;
@@ -254,6 +262,8 @@ const gram_input *gram_overwrites(const gram_plan *plan, int buffer);
 bool gram_is_optional(const gram_plan *plan, int buffer);
 
 bool gram_is_linear(const gram_step *step);
+/* The walk within a scan's walk back, or NULL. */
+const gram_walk *gram_walk_before(const gram_step *step);
 /* May few queries have so many keys that these are cut into parts? */
 bool gram_has_parts(const gram_step *step);
 /* Does the step keep something from one of its phases to the next? */

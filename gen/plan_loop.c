@@ -99,8 +99,15 @@ bool gram_is_stored_in_place(const gram_plan *plan, const gram_step *step, const
     return gram_sums_in_place(plan, step) && stored_sum(store) >= 0;
 }
 
+const gram_walk *gram_walk_before(const gram_step *step)
+{
+    return step->walk ? step->walk->before : NULL;
+}
+
 bool gram_has_states(const gram_plan *plan, const gram_step *step)
 {
+    if (step->walk)
+        return step->walk->before != NULL;
     if (step->nsides)
         return step->nstats || !gram_sides_in_place(plan, step) || (step->nsums && !gram_sums_in_place(plan, step));
     return gram_is_linear(step) || step->few != GRAM_FEW_NEVER;

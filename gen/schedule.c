@@ -229,6 +229,16 @@ static double side_states(const gram_plan *plan, const gram_step *step)
            gram_dim_nominal(step->each) * (step->heads > 1 ? step->heads : 1);
 }
 
+/* The numbers that a walk back keeps of the walk within it. */
+static double kept_states(const gram_step *step)
+{
+    const gram_walk *before = gram_walk_before(step);
+    double width = 0;
+    for (int k = 0; before && k < before->scan->nstates; k++)
+        width += gram_dim_nominal(before->scan->inputs[k]->rows) * gram_dim_nominal(before->scan->inputs[k]->cols);
+    return width * gram_dim_nominal(step->queries) / GRAM_SEGMENT_COLUMNS * (step->heads > 1 ? step->heads : 1);
+}
+
 static void set_lives(gram_ctx *ctx, gram_plan *plan)
 {
     plan->nlives = plan->nbuffers + plan->npacks + plan->nsteps;
@@ -249,6 +259,8 @@ static void set_lives(gram_ctx *ctx, gram_plan *plan)
         l.states[k].grows = true;
         if (step->nsides)
             l.states[k].nominal = side_states(plan, step);
+        else if (gram_walk_before(step))
+            l.states[k].nominal = kept_states(step);
         l.states[k].alone = step->few == GRAM_FEW_PERHAPS;
     }
     for (int phase = 0; phase < plan->norder; phase++)

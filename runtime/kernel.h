@@ -64,6 +64,9 @@ typedef uint32_t gram_uint;
 /* The keys of a part, where the keys of few queries are shared among threads. */
 #define GRAM_PART 1024
 
+/* The columns of a segment: what a walk back keeps of the walk before it is the state before each segment. */
+#define GRAM_SEGMENT 64
+
 /* What the lanes of a buffer are padded to, 64 bytes of reals; buffers are aligned to 64 bytes. */
 #define GRAM_PAD GRAM_PICK(16, 8)
 
