@@ -1,0 +1,193 @@
+/* Simplify's rules of sums over causal coefficients; simplify_rules.h says what each does.
+ *
+ * Coefficients that are a product of keys and queries, kept where causal, are summed up in time linear in the tokens
+ * (factors.c says which). Derivatives have sums of such coefficients, products of two, and some without any. */
+#include "chain.h"
+#include "factors.h"
+#include "simplify_rules.h"
+
+enum { MOST_TERMS = 8, MOST_PARTS = 16, DEEPEST = 8 };
+
+typedef struct term {
+    int n, products, last;       /* parts, products among them, and which part is the last product */
+    gram_node *part[MOST_PARTS]; /* what varies with the key */
+    gram_node *front;            /* what does not, and so leaves the sum; NULL: 1 */
+    bool minus;
+} term;
+
+/* What is summed up, term by term: with A from the left, or, without A, down the columns. */
+typedef struct sums {
+    gram_ctx *ctx;
+    const gram_node *like;
+    gram_node *A, *keep;
+    int n;
+    term term[MOST_TERMS];
+} sums;
+
+/* --- coefficients as terms ---------------------------------------------------------------------------------------- */
+
+static bool is_product(const gram_node *a)
+{
+    return a->op == GRAM_OP_MATMUL && gram_is_pair(a);
+}
+
+/* A formula may be exponentially longer than its graph: no deeper than this. */
+static bool holds_product(const gram_node *a, int depth)
+{
+    static const bool opens[GRAM_OP_COUNT] = {[GRAM_OP_KEEP] = true, [GRAM_OP_EXPAND] = true, [GRAM_OP_NEG] = true,
+                                              [GRAM_OP_MUL] = true,  [GRAM_OP_ADD] = true,    [GRAM_OP_SUB] = true};
+    bool holds = is_product(a);
+    for (int k = 0; opens[a->op] && depth > 0 && k < a->nargs && !holds; k++)
+        holds = holds_product(a->args[k], depth - 1);
+    return holds;
+}
+
+/* A sum of products; a difference of numbers of queries and of keys stays whole, so that it is exact. */
+static bool is_sum(const gram_node *a)
+{
+    return (a->op == GRAM_OP_ADD || a->op == GRAM_OP_SUB) &&
+           (holds_product(a->args[0], DEEPEST) || holds_product(a->args[1], DEEPEST));
+}
+
+static bool add_part(sums *s, term *t, gram_node *a)
+{
+    if (gram_dim_is(a->rows, 1)) {
+        t->front = t->front ? build2(s->ctx, s->like, GRAM_OP_MUL, t->front, a) : a;
+        return true;
+    }
+    if (t->n == MOST_PARTS)
+        return false;
+    if (is_product(a)) {
+        t->products++;
+        t->last = t->n;
+    }
+    t->part[t->n++] = a;
+    return true;
+}
+
+static bool multiply(sums *s, gram_node *a);
+
+/* (x + y) times each term. */
+static bool multiply_sum(sums *s, const gram_node *a)
+{
+    sums other = *s;
+    if (!multiply(s, a->args[0]) || !multiply(&other, a->args[1]) || s->n + other.n > MOST_TERMS)
+        return false;
+    for (int k = 0; k < other.n; k++) {
+        s->term[s->n] = other.term[k];
+        s->term[s->n++].minus ^= a->op == GRAM_OP_SUB;
+    }
+    return true;
+}
+
+/* Multiplies each term by a; false where there are too many. */
+static bool multiply(sums *s, gram_node *a)
+{
+    while (a->op == GRAM_OP_KEEP || a->op == GRAM_OP_EXPAND || (a->op == GRAM_OP_NEG && gram_is_pair(a))) {
+        for (int k = 0; k < s->n && a->op == GRAM_OP_NEG; k++)
+            s->term[k].minus ^= true;
+        a = a->args[0];
+    }
+    if (gram_is_pair(a) && a->op == GRAM_OP_MUL)
+        return multiply(s, a->args[0]) && multiply(s, a->args[1]);
+    if (is_sum(a))
+        return multiply_sum(s, a);
+    bool all = true;
+    for (int k = 0; k < s->n && all; k++)
+        all = add_part(s, &s->term[k], a);
+    return all;
+}
+
+/* --- and the sum over them ---------------------------------------------------------------------------------------- */
+
+static gram_node *row_of_ones(const sums *s, gram_dim cols)
+{
+    return gram_node_expand(s->ctx, s->like->loc, gram_node_number(s->ctx, s->like->loc, GRAM_REAL, 1),
+                            gram_dim_number(1), cols);
+}
+
+/* The coefficients of a term, but for part `without`: a product at the least of ones. */
+static gram_node *coefficients(const sums *s, const term *t, int without)
+{
+    gram_node *all = NULL;
+    if (t->products - (without >= 0) == 0)
+        all = build2(s->ctx, s->like, GRAM_OP_MATMUL, gram_transposed(s->ctx, row_of_ones(s, s->keep->rows)),
+                     row_of_ones(s, s->keep->cols));
+    for (int k = 0; k < t->n; k++)
+        if (k != without)
+            all = all ? build2(s->ctx, s->like, GRAM_OP_MUL, all, t->part[k]) : t->part[k];
+    return build2(s->ctx, s->like, GRAM_OP_KEEP, all, s->keep);
+}
+
+/* Of the columns' sum of two products, A'B entry by entry with P, that of B (A P) is made. */
+static int taken_out(const sums *s, const term *t)
+{
+    return !s->A && t->products > 1 ? t->last : -1;
+}
+
+static bool is_linear(const sums *s, const term *t)
+{
+    const int out = taken_out(s, t);
+    gram_factors f = {.ctx = s->ctx};
+    return (out < 0 || gram_dim_known(t->part[out]->args[0]->cols)) && t->products - (out >= 0) < 2 &&
+           gram_add_factors(&f, coefficients(s, t, out)) && f.products == 1;
+}
+
+static gram_node *sum_of(const sums *s, const term *t)
+{
+    const int out = taken_out(s, t);
+    gram_node *P = coefficients(s, t, out), *sum;
+    if (s->A)
+        return build2(s->ctx, s->like, GRAM_OP_MATMUL, s->A, P);
+    if (out < 0)
+        return build1(s->ctx, s->like, GRAM_OP_SUM, P);
+    sum = build2(s->ctx, s->like, GRAM_OP_MATMUL, gram_transposed(s->ctx, t->part[out]->args[0]), P);
+    return build1(s->ctx, s->like, GRAM_OP_SUM, build2(s->ctx, s->like, GRAM_OP_MUL, t->part[out]->args[1], sum));
+}
+
+/* The terms' sums, one after the other. */
+static gram_node *sum_of_all(const sums *s)
+{
+    gram_node *total = NULL;
+    for (int k = 0; k < s->n; k++) {
+        const term *t = &s->term[k];
+        gram_node *sum = sum_of(s, t);
+        sum = t->front ? build2(s->ctx, s->like, GRAM_OP_MUL, t->front, sum) : sum;
+        if (total)
+            total = build2(s->ctx, s->like, t->minus ? GRAM_OP_SUB : GRAM_OP_ADD, total, sum);
+        else
+            total = t->minus ? build1(s->ctx, s->like, GRAM_OP_NEG, sum) : sum;
+    }
+    return total;
+}
+
+/* The sum over G's rows, weighed by A; NULL where it is not linear, or is as it should be. */
+static gram_node *causal_sum(gram_ctx *ctx, const gram_node *like, gram_node *A, gram_node *G)
+{
+    bool backwards, linear = true;
+    if (!G->keep || !gram_is_pair(G) || !gram_dim_is(like->each, 1) || (A && !gram_dim_known(A->rows)))
+        return NULL;
+    sums s = {.ctx = ctx, .like = like, .A = A, .keep = gram_simplified(ctx, G->keep), .n = 1};
+    if (!gram_is_causal(s.keep, &backwards) || !multiply(&s, G))
+        return NULL;
+    for (int k = 0; k < s.n && linear; k++)
+        linear = is_linear(&s, &s.term[k]);
+    const term *only = &s.term[0];
+    bool same = s.n == 1 && !only->front && !only->minus && taken_out(&s, only) < 0 && coefficients(&s, only, -1) == G;
+    return linear && !same ? sum_of_all(&s) : NULL;
+}
+
+gram_node *gram_product_causal(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = node->args[0], *b = node->args[1];
+    if (!a->keep)
+        return causal_sum(ctx, node, a, b);
+    gram_node *turned =
+        b->keep ? NULL : causal_sum(ctx, node, gram_transposed(ctx, b), gram_transposed(ctx, a));
+    return turned ? gram_transposed(ctx, turned) : NULL;
+}
+
+gram_node *gram_sum_causal(gram_ctx *ctx, const gram_node *node)
+{
+    return causal_sum(ctx, node, NULL, node->args[0]);
+}
