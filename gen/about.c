@@ -280,10 +280,14 @@ static void put_wrapped(gram_text *out, const char *label, const char *text)
 
 static const char *linear_reason(gram_ctx *ctx, const gram_step *step)
 {
-    return gram_format(ctx, "not built: a causal product%s, so all keys %s a block are one %lld x %lld matrix%s",
+    const int64_t rows = step->leaves[0].inner.number;
+    const char *matrix = !step->nsums
+                             ? gram_format(ctx, "one column of %lld", (long long)rows)
+                             : gram_format(ctx, "one %lld x %lld matrix%s", (long long)rows,
+                                           (long long)step->sums[0].rows.number, step->nstats ? " and their sum" : "");
+    return gram_format(ctx, "not built: a causal product%s, so all keys %s a block are %s",
                        step->linear->exponent.root >= 0 ? " with a decay" : "",
-                       step->linear->backwards ? "after" : "before", (long long)step->leaves[0].inner.number,
-                       (long long)step->sums[0].rows.number, step->nstats ? " and their sum" : "");
+                       step->linear->backwards ? "after" : "before", matrix);
 }
 
 static void put_reason(gram_ctx *ctx, const gram_plan *plan, const gram_step *step, gram_text *out)

@@ -7,8 +7,9 @@ extern const gram_script gram_template_tile;
 
 const char *gram_emit_linear_width(emitter *e, const gram_step *step)
 {
-    const char *sums = gram_emit_width(e, step->sums, step->nsums);
-    return step->nstats ? gram_format(e->ctx, "%s + GRAM_PAD", sums) : sums; /* a column for the coefficients' sum */
+    const char *sums = gram_emit_width(e, step->sums, step->nsums), *and = step->nsums ? " + " : "";
+    return step->nstats ? gram_format(e->ctx, "%s%sGRAM_PAD", sums, and)
+                        : sums; /* a column for the coefficients' sum */
 }
 
 const char *gram_emit_linear_runs(emitter *e, const gram_step *step)

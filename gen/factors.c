@@ -99,6 +99,12 @@ static bool is_difference(gram_ctx *ctx, const gram_node *a)
     return difference;
 }
 
+/* 1 / a. */
+static gram_node *reciprocal(gram_ctx *ctx, gram_node *a)
+{
+    return gram_node_binary(ctx, a->loc, GRAM_OP_DIV, gram_node_number(ctx, a->loc, GRAM_REAL, 1), a);
+}
+
 static gram_node *joined(gram_factors *f, gram_op op, gram_node *a, gram_node *b)
 {
     return a ? gram_node_binary(f->ctx, b->loc, op, a, b) : b;
@@ -121,6 +127,8 @@ bool gram_add_factors(gram_factors *f, const gram_node *a)
         f->exponent = joined(f, GRAM_OP_ADD, f->exponent, a->args[0]);
         return true;
     }
+    if (a->op == GRAM_OP_DIV && !gram_is_pair(a->args[1]))
+        return gram_add_factors(f, a->args[0]) && gram_add_factors(f, reciprocal(f->ctx, a->args[1]));
     return a->op == GRAM_OP_MUL && gram_add_factors(f, a->args[0]) && gram_add_factors(f, a->args[1]);
 }
 

@@ -6,8 +6,8 @@
 
 typedef struct gram_factors {
     gram_ctx *ctx;
-    const gram_node *product;              /* which one it must be; NULL: any, of a size that is known */
-    int products;                          /* how many there are */
+    const gram_node *product;             /* which one it must be; NULL: any, of a size that is known */
+    int products;                         /* how many there are */
     gram_node *keys, *queries, *exponent; /* NULL: none */
 } gram_factors;
 

@@ -236,6 +236,7 @@ static void give_outputs(gram_reverse *r, gram_spec *out)
 
 gram_spec *gram_gradient(gram_ctx *ctx, const gram_spec *spec, int n, const char *const *names, bool given)
 {
+    spec = gram_normalisations_out(ctx, spec);
     gram_reverse r = {.ctx = ctx, .spec = spec};
     const gram_input **by = inputs_named(&r, &n, n ? names : NULL);
     gram_spec *out = gram_alloc(ctx, sizeof *out);

@@ -156,9 +156,13 @@ static gram_node *condition(gram_reverse *r, const gram_node *g)
 }
 
 /* The sum of two gradients of one node. Where neither counts it is where(p, x, 0) again (derived says what for);
- * dropped entries, if the two drop different ones, meet as zeros. */
-static gram_node *together(gram_reverse *r, gram_node *a, gram_node *b)
+ * dropped entries, if the two drop different ones, meet as zeros, but for those that the node drops. */
+static gram_node *together(gram_reverse *r, const gram_node *of, gram_node *a, gram_node *b)
 {
+    if (of->keep && !a->keep)
+        a = bi(r, GRAM_OP_KEEP, a, of->keep);
+    if (of->keep && !b->keep)
+        b = bi(r, GRAM_OP_KEEP, b, of->keep);
     if (a->keep != b->keep)
         return bi(r, GRAM_OP_ADD, gram_filled(r, a), gram_filled(r, b));
     gram_node *total = bi(r, GRAM_OP_ADD, a, b);
@@ -174,7 +178,7 @@ void gram_collect(gram_reverse *r, gram_node *a, gram_node *g)
         return;
     gram_node **has = &r->grad[a->id];
     g = summed(r, g, a);
-    *has = *has ? together(r, *has, g) : g;
+    *has = *has ? together(r, a, *has, g) : g;
 }
 
 /* --- rules: node's gradient g is handed on to its operands -------------------------------------------------------- */

@@ -15,6 +15,8 @@ typedef struct gram_reverse {
     gram_loc loc;
 } gram_reverse;
 
+/* The spec with normalisations taken out of its products (grad_normal.c). */
+gram_spec *gram_normalisations_out(gram_ctx *ctx, const gram_spec *spec);
 /* Hands node's gradient g on to its operands. Fails where the operation has no gradient. */
 void gram_hand_on(gram_reverse *r, gram_node *node, gram_node *g);
 /* The same for a scan, of which node is a result: of all results at once. */

@@ -16,7 +16,7 @@ static bool sums_products(const gram_step *step)
 {
     bool own =
         !step->nstats || (step->nstats == 1 && step->stats[0].op == GRAM_OP_SUM && step->stats[0].root == step->root);
-    bool sums = !step->softmax && !step->nsides && own && step->nsums && step->nleaves == 1 &&
+    bool sums = !step->softmax && !step->nsides && own && step->nsums + step->nstats && step->nleaves == 1 &&
                 gram_dim_is(step->outer, 1) && step->leaves[0].op == GRAM_OP_MATMUL &&
                 gram_dim_known(step->leaves[0].inner);
     for (int k = 0; k < step->nsums; k++)
@@ -26,7 +26,7 @@ static bool sums_products(const gram_step *step)
 
 bool gram_is_linear_sum(gram_planner *p, const gram_node *sum)
 {
-    const gram_node *g = sum->op == GRAM_OP_MATMUL ? sum->args[1] : NULL;
+    const gram_node *g = sum->op == GRAM_OP_MATMUL || sum->op == GRAM_OP_SUM ? sum->args[sum->nargs - 1] : NULL;
     gram_factors f = {.ctx = p->ctx};
     bool backwards;
     return g && g->keep && gram_dim_known(sum->rows) && gram_is_causal(gram_simplified(p->ctx, g->keep), &backwards) &&
@@ -53,7 +53,8 @@ gram_linear *gram_linear_of(gram_planner *p, gram_step *step)
 {
     gram_factors f = {.ctx = p->ctx, .product = product_of(step)};
     bool backwards;
-    if (!gram_is_causal(step->keep, &backwards) || !sums_products(step) || !gram_add_factors(&f, step->what) || f.products != 1)
+    if (!gram_is_causal(step->keep, &backwards) || !sums_products(step) || !gram_add_factors(&f, step->what) ||
+        f.products != 1)
         return NULL;
     gram_linear *linear = gram_alloc(p->ctx, sizeof *linear);
     linear->backwards = backwards;

@@ -34,8 +34,9 @@ static bool is_product(const gram_node *a)
 /* A formula may be exponentially longer than its graph: no deeper than this. */
 static bool holds_product(const gram_node *a, int depth)
 {
-    static const bool opens[GRAM_OP_COUNT] = {[GRAM_OP_KEEP] = true, [GRAM_OP_EXPAND] = true, [GRAM_OP_NEG] = true,
-                                              [GRAM_OP_MUL] = true,  [GRAM_OP_ADD] = true,    [GRAM_OP_SUB] = true};
+    static const bool opens[GRAM_OP_COUNT] = {
+        [GRAM_OP_KEEP] = true, [GRAM_OP_EXPAND] = true, [GRAM_OP_NEG] = true, [GRAM_OP_MUL] = true,
+        [GRAM_OP_DIV] = true,  [GRAM_OP_ADD] = true,    [GRAM_OP_SUB] = true};
     bool holds = is_product(a);
     for (int k = 0; opens[a->op] && depth > 0 && k < a->nargs && !holds; k++)
         holds = holds_product(a->args[k], depth - 1);
@@ -65,6 +66,11 @@ static bool add_part(sums *s, term *t, gram_node *a)
     return true;
 }
 
+static gram_node *reciprocal(const sums *s, gram_node *a)
+{
+    return build2(s->ctx, a, GRAM_OP_DIV, gram_node_number(s->ctx, a->loc, GRAM_REAL, 1), a);
+}
+
 static bool multiply(sums *s, gram_node *a);
 
 /* (x + y) times each term. */
@@ -90,6 +96,8 @@ static bool multiply(sums *s, gram_node *a)
     }
     if (gram_is_pair(a) && a->op == GRAM_OP_MUL)
         return multiply(s, a->args[0]) && multiply(s, a->args[1]);
+    if (gram_is_pair(a) && a->op == GRAM_OP_DIV && !gram_is_pair(a->args[1]))
+        return multiply(s, a->args[0]) && multiply(s, reciprocal(s, a->args[1]));
     if (is_sum(a))
         return multiply_sum(s, a);
     bool all = true;
@@ -182,8 +190,7 @@ gram_node *gram_product_causal(gram_ctx *ctx, const gram_node *node)
     gram_node *a = node->args[0], *b = node->args[1];
     if (!a->keep)
         return causal_sum(ctx, node, a, b);
-    gram_node *turned =
-        b->keep ? NULL : causal_sum(ctx, node, gram_transposed(ctx, b), gram_transposed(ctx, a));
+    gram_node *turned = b->keep ? NULL : causal_sum(ctx, node, gram_transposed(ctx, b), gram_transposed(ctx, a));
     return turned ? gram_transposed(ctx, turned) : NULL;
 }
 
