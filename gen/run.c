@@ -124,17 +124,23 @@ static const char *refusal(int code)
     return code > 0 && code < (int)(sizeof texts / sizeof texts[0]) ? texts[code] : "failed";
 }
 
-/* About how many operations a step takes: products, and one for each scalar operation. */
+/* About how many operations a step takes: products, and one for each scalar operation. A linear one pairs a query with
+ * the keys of its block, and twice with the matrix that stands for all others. */
 static double step_work(const gram_step *step, const gram_binding *b)
 {
-    double each = 1 + step->program.n;
+    const bool linear = gram_is_linear(step);
+    double each = 1 + step->program.n, others = 0;
     gram_dim inner[3 * GRAM_MOST];
     const int n = gram_pair_products(step, inner);
     for (int k = 0; k < n; k++)
         each += 2 * (double)gram_dim_value(inner[k], b->sizes);
-    double pairs = (double)gram_dim_value(step->lanes, b->sizes) * (double)gram_dim_value(step->queries, b->sizes);
-    pairs *= (double)gram_dim_value(step->each, b->sizes);
-    return each * pairs * (step->heads > 0 ? step->heads : 1) * (step->batched ? (double)b->batch : 1);
+    for (int k = 0; linear && k < step->nsums; k++)
+        others += 4 * (double)step->leaves[0].inner.number * (double)gram_dim_value(step->sums[k].rows, b->sizes);
+    const double lanes = linear ? GRAM_FEW_QUERIES : (double)gram_dim_value(step->lanes, b->sizes);
+    const double queries =
+        (double)gram_dim_value(step->queries, b->sizes) * (double)gram_dim_value(step->each, b->sizes);
+    return (each * lanes + others) * queries * (step->heads > 0 ? step->heads : 1) *
+           (step->batched ? (double)b->batch : 1);
 }
 
 static double plan_work(const gram_plan *plan, const gram_binding *b)

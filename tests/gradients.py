@@ -8,6 +8,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from arrays import load, shape_of  # noqa: E402
 from command import Tally  # noqa: E402
+from linear import LINEAR, load_form  # noqa: E402
 
 tally = Tally()
 
@@ -51,6 +52,19 @@ def dropped():
         tally.expect(np.allclose(both[name][..., :90, :], g, atol=1e-5), f"d{name} beside NaN")
 
 
+def linear():
+    """Walks over blocks of tokens give the gradient that the reference does, of whole blocks and others, of one walk and
+    of one that is cut into runs."""
+    for form in LINEAR:
+        for sizes in ({"batch": 2, "n": 70}, {"batch": 1, "n": 1100}):
+            rng, k = np.random.default_rng(3), load_form(form, threads=2)
+            inputs = {**arrays(k.inputs, sizes, rng), **arrays(k.outputs, sizes, rng, "d")}
+            found, expected = k.grad(**inputs), load_form(form, jit="reference").grad(**inputs)
+            for name, g in expected.items():
+                error, norm = np.linalg.norm(found[name] - g), np.linalg.norm(g)
+                tally.expect(error <= 3e-5 * norm, f"{form}, n = {sizes['n']}: d{name} is {error} off, of {norm}")
+
+
 def given():
     """What the forward pass gave is read and not computed again: the same gradients, from a plan without a step for
     it."""
@@ -74,5 +88,6 @@ def given():
 
 threads()
 dropped()
+linear()
 given()
 tally.end()

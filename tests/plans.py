@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from arrays import DENSE, WIDE, array_bytes, gram, has_pair_array, load, shape_of, specs  # noqa: E402
 from command import ROOT, Tally  # noqa: E402
 from command import gram as command  # noqa: E402
+from linear import LINEAR, load_form  # noqa: E402
 
 # The same work written in two ways; and orders of eq. (3.2), which differ by what has no n squared in it.
 EQUAL = [("quadratic", 0.001, """
@@ -28,7 +29,6 @@ return kernel("equivalent", { O = X * softmax(X:t() * WK:t() * WQ * X / sqrt(d1)
 LARGER = {"attention": 3.1, "heads_differ": 3.4, "order_mixed": 3.6, "feed_forward": 3.6, "knowledge": 3.8, "cat": 4.2,
           "cat_averaged_key": 4.2, "primal_layers": 4.7, "multihead_heads": 6.6, "transformer": 6.9,
           "cat_alter": 7.1, "order_full": 7.4, "layers": 9.6, "cat_causal": 700}
-
 
 def plan_of(spec, *words):
     return command("show", os.path.join(ROOT, "specs", spec + ".lua"), *words).stdout
@@ -59,6 +59,24 @@ def test_operations(tally):
         tally.expect(a > 0 and abs(a - b) <= within * a, f"{first} takes {a:.4g} operations, {other.name} {b:.4g}")
     a, b = (cost(load("identity"), n)["operations"] for n in (4096, 8192))
     tally.expect(b < 2.1 * a, f"identity takes {a:.4g} operations for 4,096 tokens and {b:.4g} for 8,192: not O(n)")
+
+
+def grows(kernel):
+    """What four times the tokens cost, in what a fourth of them does."""
+    a, b = (cost(kernel, n)["operations"] for n in (2048, 8192))
+    return b / a
+
+
+def test_linear(tally):
+    """What is linear in the tokens has a gradient that is, too. (cat_causal's softmax is dense there.)"""
+    kernels = {spec: load(spec) for spec in specs() if spec != "cat_causal"}
+    kernels = {spec: k for spec, k in kernels.items() if k.sizes and not has_pair_array(k) and grows(k) < 4.1}
+    tally.expect({"decay", "identity", "linear_attention", "linear_causal", "primal", "time_kernel"} <= set(kernels),
+                 f"of the specs only {', '.join(kernels)} are linear")
+    kernels.update({form: load_form(form) for form in LINEAR})
+    for name, kernel in kernels.items():
+        for what, k in (("", kernel), ("'s gradient", kernel.gradient())):
+            tally.expect(grows(k) < 4.1, f"{name}{what}: four times the tokens cost {grows(k):.1f} times as much")
 
 
 def test_integers(tally):
@@ -104,6 +122,7 @@ def main():
     tally = Tally()
     test_templates(tally)
     test_operations(tally)
+    test_linear(tally)
     test_integers(tally)
     test_workspace(tally)
     test_gradient_workspace(tally)
