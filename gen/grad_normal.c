@@ -5,7 +5,6 @@
  * What r gets is a sum down A P's columns, which are as short as a token, in place of one over pairs; and what P gets
  * is a product and a number for each column, and so as linear as P is. */
 #include "chain.h"
-#include "factors.h"
 #include "grad_rules.h"
 #include "simplify.h"
 
@@ -28,14 +27,6 @@ static bool is_normalised(const gram_node *a)
     return zero->op == GRAM_OP_NUMBER && zero->number == 0 && of_column(a->args[2]->args[1]) && gram_is_pair(P);
 }
 
-static bool is_linear(gram_ctx *ctx, gram_node *P)
-{
-    gram_factors f = {.ctx = ctx};
-    bool backwards;
-    return P->keep && gram_is_causal(gram_simplified(ctx, P->keep), &backwards) &&
-           gram_add_factors(&f, gram_simplified(ctx, P)) && f.products == 1;
-}
-
 /* (A P) r. */
 static gram_node *normalised_after(gram_ctx *ctx, gram_node *A, const gram_node *where)
 {
@@ -53,8 +44,8 @@ static gram_node *made_ready(pass *p, gram_node *node)
     gram_node **args = gram_alloc(p->ctx, (size_t)node->nargs * sizeof *args);
     for (int k = 0; k < node->nargs; k++)
         args[k] = made_ready(p, node->args[k]);
-    bool normalised =
-        node->op == GRAM_OP_MATMUL && is_normalised(args[1]) && is_linear(p->ctx, args[1]->args[2]->args[0]);
+    bool normalised = node->op == GRAM_OP_MATMUL && is_normalised(args[1]) &&
+                      gram_is_linear_in_tokens(p->ctx, args[1]->args[2]->args[0]);
     return p->done[node->id] = normalised ? normalised_after(p->ctx, args[0], args[1])
                                           : gram_node_make(p->ctx, node->loc, node->op, node->nargs, args, node);
 }

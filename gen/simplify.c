@@ -430,7 +430,7 @@ static const struct {
     {GRAM_OP_MATMUL, gram_product_of_blocks},
     {GRAM_OP_MATMUL, gram_product_of_stack},
     {GRAM_OP_MATMUL, gram_product_distribute},
-    {GRAM_OP_MATMUL, gram_product_causal},
+    {GRAM_OP_MATMUL, gram_product_linear},
     {GRAM_OP_SUB, difference_of_sums},
     {GRAM_OP_ADD, sum_zero},
     {GRAM_OP_IADD, sum_zero},
@@ -450,7 +450,7 @@ static const struct {
     {GRAM_OP_ROWS, rows_of},
     {GRAM_OP_SUM, sum_of_product},
     {GRAM_OP_SUM, sum_of_weighted},
-    {GRAM_OP_SUM, gram_sum_causal},
+    {GRAM_OP_SUM, gram_sum_linear},
     {GRAM_OP_RESHAPE, gram_items_again},
 };
 

@@ -8,5 +8,8 @@
 gram_node *gram_transposed(gram_ctx *ctx, gram_node *a);
 /* A predicate with its transposes at the leaves (turned twice: each way pushes them down). */
 gram_node *gram_simplified(gram_ctx *ctx, gram_node *a);
+/* Are a product's coefficients G over pairs a sum of products of keys and queries, so that the product is linear in the
+ * tokens? */
+bool gram_is_linear_in_tokens(gram_ctx *ctx, gram_node *G);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the rules of simplify.c are made of, and those that simplify_product.c, simplify_heads.c and simplify_causal.c
+/* What the rules of simplify.c are made of, and those that simplify_product.c, simplify_heads.c and simplify_linear.c
  * have. */
 #ifndef GRAM_SIMPLIFY_RULES_H
 #define GRAM_SIMPLIFY_RULES_H
@@ -89,13 +89,13 @@ gram_node *gram_sum_heads_apart(gram_ctx *ctx, const gram_node *node);
 /* Otherwise the heads are added one by one; what one drops and another does not is 0 there. */
 gram_node *gram_sum_heads_each(gram_ctx *ctx, const gram_node *node);
 
-/* --- sums over causal coefficients -------------------------------------------------------------------------------- */
+/* --- sums over coefficients that are linear in the tokens --------------------------------------------------------- */
 
-/* A (P + Q) = A P + A Q where P and Q are linear in the tokens, as P + Q is not: a product of keys and queries each, kept
- * where causal. Of a coefficient without such a product it is one of ones. */
-gram_node *gram_product_causal(gram_ctx *ctx, const gram_node *node);
+/* A (P + Q) = A P + A Q where P and Q are linear in the tokens as P + Q is not: a product of keys and queries each, kept
+ * where causal. What has no such product is one of ones. */
+gram_node *gram_product_linear(gram_ctx *ctx, const gram_node *node);
 /* The sum down the columns of (A'B) P, entry by entry, is that of B (A P): where P is linear, so is that. */
-gram_node *gram_sum_causal(gram_ctx *ctx, const gram_node *node);
+gram_node *gram_sum_linear(gram_ctx *ctx, const gram_node *node);
 
 /* --- inside `each` (items.c) -------------------------------------------------------------------------------------- */
 

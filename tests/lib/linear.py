@@ -1,4 +1,4 @@
-"""Forms of causal linear attention that are linear in the tokens, as are their gradients by all inputs."""
+"""Forms of linear attention that are linear in the tokens, as are their gradients by all inputs."""
 from arrays import gram
 
 HEAD = """
@@ -21,6 +21,8 @@ LINEAR = {
     "gates alone": "V * keep(causal, map(function(s, i, j) return exp(c(0, j) - c(0, i)) end, K:t() * Q))",
     "gates, backwards": "V * keep(backwards, map(function(s, i, j) return s * exp(c(0, i) - c(0, j)) end, K:t() * Q))",
     "the exponential's first terms": "V * keep(causal, fading(1 + K:t() * Q / d))",
+    "the exponential's first terms, normalised": 'V * normalize(keep(causal, 40 + K:t() * Q), "sum")',
+    "all keys, normalised": 'V * normalize(map(exp, K):t() * map(exp, Q), "sum")',
     "the sums alone": "sum(keep(causal, fading(K:t() * Q)))",
 }
 

@@ -1,7 +1,7 @@
-/* Simplify's rules of sums over causal coefficients; simplify_rules.h says what each does.
+/* Simplify's rules of sums over coefficients that are linear in the tokens; simplify_rules.h says what each does.
  *
- * Coefficients that are a product of keys and queries, kept where causal, are summed up in time linear in the tokens
- * (factors.c says which). Derivatives have sums of such coefficients, products of two, and some without any. */
+ * Coefficients that are a product of keys and queries, kept where causal or all, are summed up in time linear in the
+ * tokens (factors.c says which). Derivatives have sums of such coefficients, products of two, and some without any. */
 #include "chain.h"
 #include "factors.h"
 #include "simplify_rules.h"
@@ -19,7 +19,7 @@ typedef struct term {
 typedef struct sums {
     gram_ctx *ctx;
     const gram_node *like;
-    gram_node *A, *keep;
+    gram_node *A, *G, *keep; /* keep NULL: all of G */
     int n;
     term term[MOST_TERMS];
 } sums;
@@ -114,13 +114,20 @@ static gram_node *row_of_ones(const sums *s, gram_dim cols)
                             gram_dim_number(1), cols);
 }
 
-/* The coefficients of a term, but for part `without`: a product at the least of ones. */
+/* A term's product of keys and queries that is not part `without`: of ones, if it has none. */
+static gram_node *product_of(const sums *s, const term *t, int without)
+{
+    for (int k = 0; k < t->n; k++)
+        if (k != without && is_product(t->part[k]))
+            return t->part[k];
+    return build2(s->ctx, s->like, GRAM_OP_MATMUL, gram_transposed(s->ctx, row_of_ones(s, s->G->rows)),
+                  row_of_ones(s, s->G->cols));
+}
+
+/* Its coefficients but for part `without`, where some are dropped. */
 static gram_node *coefficients(const sums *s, const term *t, int without)
 {
-    gram_node *all = NULL;
-    if (t->products - (without >= 0) == 0)
-        all = build2(s->ctx, s->like, GRAM_OP_MATMUL, gram_transposed(s->ctx, row_of_ones(s, s->keep->rows)),
-                     row_of_ones(s, s->keep->cols));
+    gram_node *all = t->products - (without >= 0) == 0 ? product_of(s, t, without) : NULL;
     for (int k = 0; k < t->n; k++)
         if (k != without)
             all = all ? build2(s->ctx, s->like, GRAM_OP_MUL, all, t->part[k]) : t->part[k];
@@ -137,20 +144,38 @@ static bool is_linear(const sums *s, const term *t)
 {
     const int out = taken_out(s, t);
     gram_factors f = {.ctx = s->ctx};
-    return (out < 0 || gram_dim_known(t->part[out]->args[0]->cols)) && t->products - (out >= 0) < 2 &&
-           gram_add_factors(&f, coefficients(s, t, out)) && f.products == 1;
+    if ((out >= 0 && !gram_dim_known(t->part[out]->args[0]->cols)) || t->products - (out >= 0) > 1)
+        return false;
+    if (s->keep)
+        return gram_add_factors(&f, coefficients(s, t, out)) && f.products == 1;
+    bool linear = gram_dim_known(product_of(s, t, out)->args[0]->cols);
+    for (int k = 0; k < t->n && linear; k++)
+        linear = is_product(t->part[k]) || gram_dim_is(t->part[k]->cols, 1);
+    return linear;
+}
+
+/* A times a term's coefficients. Where none are dropped, what weighs keys goes to A, and a chain of products is left. */
+static gram_node *weighed(const sums *s, const term *t, gram_node *A, int without)
+{
+    if (s->keep)
+        return build2(s->ctx, s->like, GRAM_OP_MATMUL, A, coefficients(s, t, without));
+    for (int k = 0; k < t->n; k++)
+        if (!is_product(t->part[k]))
+            A = build2(s->ctx, s->like, GRAM_OP_MUL, A, gram_transposed(s->ctx, t->part[k]));
+    return build2(s->ctx, s->like, GRAM_OP_MATMUL, A, product_of(s, t, without));
 }
 
 static gram_node *sum_of(const sums *s, const term *t)
 {
     const int out = taken_out(s, t);
-    gram_node *P = coefficients(s, t, out), *sum;
     if (s->A)
-        return build2(s->ctx, s->like, GRAM_OP_MATMUL, s->A, P);
+        return weighed(s, t, s->A, out);
     if (out < 0)
-        return build1(s->ctx, s->like, GRAM_OP_SUM, P);
-    sum = build2(s->ctx, s->like, GRAM_OP_MATMUL, gram_transposed(s->ctx, t->part[out]->args[0]), P);
-    return build1(s->ctx, s->like, GRAM_OP_SUM, build2(s->ctx, s->like, GRAM_OP_MUL, t->part[out]->args[1], sum));
+        return s->keep ? build1(s->ctx, s->like, GRAM_OP_SUM, coefficients(s, t, out))
+                       : weighed(s, t, row_of_ones(s, s->G->rows), out);
+    const gram_node *P = t->part[out];
+    gram_node *sum = weighed(s, t, gram_transposed(s->ctx, P->args[0]), out);
+    return build1(s->ctx, s->like, GRAM_OP_SUM, build2(s->ctx, s->like, GRAM_OP_MUL, P->args[1], sum));
 }
 
 /* The terms' sums, one after the other. */
@@ -169,32 +194,55 @@ static gram_node *sum_of_all(const sums *s)
     return total;
 }
 
-/* The sum over G's rows, weighed by A; NULL where it is not linear, or is as it should be. */
-static gram_node *causal_sum(gram_ctx *ctx, const gram_node *like, gram_node *A, gram_node *G)
+/* Takes G apart; false where it is not linear. */
+static bool take_apart(sums *s)
 {
-    bool backwards, linear = true;
-    if (!G->keep || !gram_is_pair(G) || !gram_dim_is(like->each, 1) || (A && !gram_dim_known(A->rows)))
-        return NULL;
-    sums s = {.ctx = ctx, .like = like, .A = A, .keep = gram_simplified(ctx, G->keep), .n = 1};
-    if (!gram_is_causal(s.keep, &backwards) || !multiply(&s, G))
-        return NULL;
-    for (int k = 0; k < s.n && linear; k++)
-        linear = is_linear(&s, &s.term[k]);
-    const term *only = &s.term[0];
-    bool same = s.n == 1 && !only->front && !only->minus && taken_out(&s, only) < 0 && coefficients(&s, only, -1) == G;
-    return linear && !same ? sum_of_all(&s) : NULL;
+    bool backwards, linear = gram_is_pair(s->G) && gram_dim_is(s->like->each, 1);
+    s->keep = s->G->keep && linear ? gram_simplified(s->ctx, s->G->keep) : NULL;
+    linear = linear && (!s->keep || gram_is_causal(s->keep, &backwards)) && multiply(s, s->G);
+    for (int k = 0; k < s->n && linear; k++)
+        linear = is_linear(s, &s->term[k]);
+    return linear;
 }
 
-gram_node *gram_product_causal(gram_ctx *ctx, const gram_node *node)
+/* Is it as it should be, or is that the business of other rules? */
+static bool is_done(const sums *s)
+{
+    const term *only = &s->term[0];
+    bool plain = true;
+    for (int k = 0; k < s->n; k++)
+        plain &= s->term[k].products == 1;
+    return s->keep ? s->n == 1 && !only->front && !only->minus && taken_out(s, only) < 0 &&
+                         coefficients(s, only, -1) == s->G
+                   : plain;
+}
+
+/* The sum over G's rows, weighed by A or, without A, as they are; NULL where it is not linear or is done. */
+static gram_node *linear_sum(gram_ctx *ctx, const gram_node *like, gram_node *A, gram_node *G)
+{
+    sums s = {.ctx = ctx, .like = like, .A = A, .G = G, .n = 1};
+    bool few = !A || (gram_dim_known(A->rows) && !A->keep);
+    return few && take_apart(&s) && !is_done(&s) ? sum_of_all(&s) : NULL;
+}
+
+gram_node *gram_product_linear(gram_ctx *ctx, const gram_node *node)
 {
     gram_node *a = node->args[0], *b = node->args[1];
-    if (!a->keep)
-        return causal_sum(ctx, node, a, b);
-    gram_node *turned = b->keep ? NULL : causal_sum(ctx, node, gram_transposed(ctx, b), gram_transposed(ctx, a));
+    if (gram_is_pair(b))
+        return linear_sum(ctx, node, a, b);
+    gram_node *turned =
+        gram_is_pair(a) ? linear_sum(ctx, node, gram_transposed(ctx, b), gram_transposed(ctx, a)) : NULL;
     return turned ? gram_transposed(ctx, turned) : NULL;
 }
 
-gram_node *gram_sum_causal(gram_ctx *ctx, const gram_node *node)
+gram_node *gram_sum_linear(gram_ctx *ctx, const gram_node *node)
 {
-    return causal_sum(ctx, node, NULL, node->args[0]);
+    return linear_sum(ctx, node, NULL, node->args[0]);
+}
+
+bool gram_is_linear_in_tokens(gram_ctx *ctx, gram_node *G)
+{
+    gram_node *simple = gram_simplified(ctx, G);
+    sums s = {.ctx = ctx, .like = simple, .A = simple, .G = simple, .n = 1};
+    return take_apart(&s);
 }
