@@ -294,6 +294,22 @@ bool gram_node_needs(gram_ctx *ctx, const gram_node *node, gram_node *const *any
     return needs(node, any, n, gram_alloc(ctx, (size_t)node->id + 1)); /* operands have lower ids */
 }
 
+static bool holds_loop(const gram_node *node, char *seen)
+{
+    bool holds = node->op == GRAM_OP_LOOP;
+    if (seen[node->id])
+        return false;
+    seen[node->id] = 1;
+    for (int k = 0; k < node->nargs && !holds && node->op != GRAM_OP_OVER; k++)
+        holds = holds_loop(node->args[k], seen);
+    return holds;
+}
+
+bool gram_node_loops(gram_ctx *ctx, const gram_node *node)
+{
+    return holds_loop(node, gram_alloc(ctx, (size_t)node->id + 1));
+}
+
 gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a)
 {
     if (!a->keep)

@@ -243,6 +243,8 @@ gram_node *gram_node_expand(gram_ctx *ctx, gram_loc loc, gram_node *a, gram_dim 
 gram_node *gram_node_filled(gram_ctx *ctx, gram_loc loc, gram_node *a);
 /* Is node one of these n nodes, or made of any? */
 bool gram_node_needs(gram_ctx *ctx, const gram_node *node, gram_node *const *any, int n);
+/* Is it another for each column that an OVER around it makes? */
+bool gram_node_loops(gram_ctx *ctx, const gram_node *node);
 
 /* Names for people, in the context's arena: "64", "m", "n + k"; "64 x m"; the formula in the spec's notation. */
 const char *gram_dim_text(gram_ctx *ctx, gram_dim dim);

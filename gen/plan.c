@@ -71,23 +71,6 @@ static bool is_view(const gram_node *node)
            node->op == GRAM_OP_HEAD_AT || node->op == GRAM_OP_SPLIT_HEADS || node->op == GRAM_OP_RESHAPE;
 }
 
-static bool holds_loop(const gram_node *node, char *seen)
-{
-    bool holds = node->op == GRAM_OP_LOOP;
-    if (seen[node->id])
-        return false;
-    seen[node->id] = 1;
-    for (int k = 0; k < node->nargs && !holds && node->op != GRAM_OP_OVER; k++)
-        holds = holds_loop(node->args[k], seen);
-    return holds;
-}
-
-/* Does node's value depend on the column that an OVER makes, so that no array can hold it? */
-static bool varies(gram_planner *p, const gram_node *node)
-{
-    return holds_loop(node, gram_alloc(p->ctx, (size_t)node->id + 1));
-}
-
 /* A matrix of tokens is held a token after the other: one that stands transposed is computed as it lies, and seen
  * turned. */
 static bool lies_turned(const gram_node *node)
@@ -101,7 +84,7 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
     gram_plan_know(p, node->id);
     if (p->computed[node->id])
         return p->buffer[node->id] - 1;
-    if (varies(p, node))
+    if (gram_node_loops(p->ctx, node)) /* no array can hold it */
         gram_fail(p->ctx, node->loc, "%s: of the third token a formula may use dot, sqdist, dist1 and z[p]",
                   gram_node_text(p->ctx, node));
     if (lies_turned(node) && !p->buffer[node->id]) {

@@ -5,7 +5,8 @@
  * (link_slices) that the outputs need and checks that their sizes fit, then walks items, heads and outputs and
  * computes each slice when it is first asked for, once its operands are there (demand). A slice counts its uses and is
  * freed after the last one, so few n x n matrices are alive at a time; what does not differ between items is computed
- * once for all of them. The operations themselves are in reference_ops.c. */
+ * once for all of them. Inside an OVER, its columns take the place of items. The operations themselves are in
+ * reference_ops.c. */
 #include "reference.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ typedef struct slice {
     int head, part;        /* part: which of node.each items */
     int noperands;
     int *operands; /* pairs: the slice with the values, the slice with the predicate that keeps them or -1 */
-    int64_t uses;  /* by other slices and outputs; of a batched slice, for one item */
+    int64_t uses;  /* by other slices and outputs; of one that differs between turns, for one */
     int64_t left;  /* uses still to come */
     double *data;  /* NULL: not computed, or free again */
 } slice;
@@ -25,7 +26,9 @@ typedef struct run {
     const gram_spec *spec;
     const int64_t *sizes;
     const gram_view *inputs, *outputs;
-    int64_t batch, first_item;
+    bool by_loop;        /* turns are the columns of an OVER, else the batch's items */
+    int64_t turns, turn; /* how many, and the one under way */
+    bool *differs;       /* by node id: is it another in each turn? */
     int nnodes;
     const gram_node **nodes; /* those that the outputs need */
     int *first;              /* by node id: the slice of its first head; -1: not needed */
@@ -105,6 +108,7 @@ static void need(run *run, const gram_node *node)
     if (!node || run->first[node->id] >= 0)
         return;
     run->first[node->id] = run->nslices;
+    run->differs[node->id] = run->by_loop ? gram_node_loops(run->ctx, node) : node->batched;
     run->nslices += heads_of(node) * parts_of(run, node);
     run->nodes[run->nnodes++] = node;
 }
@@ -124,6 +128,7 @@ static void collect(run *run)
             ids = run->spec->outputs[k].node->id + 1;
     run->first = allocate_table(run, (size_t)ids, sizeof *run->first);
     run->nodes = allocate_table(run, (size_t)ids, sizeof *run->nodes);
+    run->differs = allocate_table(run, (size_t)ids, sizeof *run->differs);
     for (int id = 0; id < ids; id++)
         run->first[id] = -1;
     for (int k = 0; k < run->spec->noutputs; k++)
@@ -150,9 +155,9 @@ static int slice_at(const run *run, meeting met)
     return run->first[met.node->id] + head * parts + (gram_dim_is(met.node->each, 1) ? 0 : met.part);
 }
 
-/* Notes one more use by a node that is batched or not, and returns the slice; -1 for no node. A slice used for the
+/* Notes one more use, in each turn or once for all, and returns the slice; -1 for no node. A slice used for the
  * first time joins the queue. */
-static int use(run *run, meeting met, bool batched)
+static int use(run *run, meeting met, bool each_turn)
 {
     if (!met.node)
         return -1;
@@ -164,7 +169,7 @@ static int use(run *run, meeting met, bool batched)
         slice->part = (s - run->first[met.node->id]) % parts;
         run->queue[run->queued++] = s;
     }
-    slice->uses += batched && !met.node->batched ? run->batch : 1;
+    slice->uses += each_turn && !run->differs[met.node->id] ? run->turns : 1;
     return s;
 }
 
@@ -203,22 +208,28 @@ static int operands_of(const run *run, const gram_node *node)
 
 static void link_operands(run *run, slice *slice)
 {
-    bool keeps = gram_rules[slice->node->op].keeps, batched = slice->node->batched;
+    bool keeps = gram_rules[slice->node->op].keeps, differs = run->differs[slice->node->id];
     slice->noperands = operands_of(run, slice->node);
     slice->operands = allocate_table(run, (size_t)slice->noperands * 2, sizeof(int));
     for (int k = 0; k < slice->noperands; k++) {
         meeting met = operand_at(slice->node, slice->head, slice->part, k);
-        slice->operands[2 * k] = use(run, met, batched);
+        slice->operands[2 * k] = use(run, met, differs);
         met.node = keeps ? met.node->keep : NULL;
-        slice->operands[2 * k + 1] = use(run, met, batched);
+        slice->operands[2 * k + 1] = use(run, met, differs);
     }
+}
+
+/* Is an output written in each turn? */
+static bool is_written_again(const run *run, const gram_node *node)
+{
+    return run->by_loop || node->batched;
 }
 
 static void use_output(run *run, const gram_node *node)
 {
     for (int h = 0; h < heads_of(node); h++) {
-        use(run, (meeting){node, h, heads_of(node), 0}, node->batched);
-        use(run, (meeting){node->keep, h, heads_of(node), 0}, node->batched);
+        use(run, (meeting){node, h, heads_of(node), 0}, is_written_again(run, node));
+        use(run, (meeting){node->keep, h, heads_of(node), 0}, is_written_again(run, node));
     }
 }
 
@@ -347,7 +358,7 @@ static void demand(run *run, int s)
 static void write_output(run *run, const gram_view *view, int values, int predicate, bool add)
 {
     gram_operand x = operand_of(run, values, predicate);
-    double *to = view->data + run->work.item * view->batch + run->slices[values].head * view->head;
+    double *to = view->data + run->turn * view->batch + run->slices[values].head * view->head;
     for (int64_t j = 0; j < x.cols; j++)
         for (int64_t i = 0; i < x.rows; i++) {
             bool kept = !x.keep || x.keep[i * x.keep_row + j * x.keep_col] != 0;
@@ -356,7 +367,7 @@ static void write_output(run *run, const gram_view *view, int values, int predic
         }
 }
 
-/* One head of one output, for the item under way. */
+/* One head of one output, for the turn under way. */
 static void output_head(run *run, int k, int head)
 {
     const gram_node *node = run->spec->outputs[k].node, *keep = node->keep;
@@ -364,54 +375,54 @@ static void output_head(run *run, int k, int head)
     int predicate = keep ? run->first[keep->id] + (int)((int64_t)head * heads_of(keep) / heads_of(node)) : -1;
     demand(run, values);
     demand(run, predicate);
-    write_output(run, &run->outputs[k], values, predicate, run->spec->outputs[k].summed && run->work.item > 0);
+    write_output(run, &run->outputs[k], values, predicate, run->spec->outputs[k].summed && run->turn > 0);
     release(run, values);
     release(run, predicate);
 }
 
-/* All outputs of an item, head by head, so that what they share is freed before the next head. */
-static void run_item(run *run)
+/* All outputs of a turn, head by head, so that what they share is freed before the next head. */
+static void run_turn(run *run)
 {
     int heads = 1;
     for (int k = 0; k < run->spec->noutputs; k++)
         if (heads_of(run->spec->outputs[k].node) > heads)
             heads = heads_of(run->spec->outputs[k].node);
     for (int s = 0; s < run->nslices; s++)
-        if (run->slices[s].node && (run->work.item == run->first_item || run->slices[s].node->batched))
+        if (run->slices[s].node && (run->turn == 0 || run->differs[run->slices[s].node->id]))
             run->slices[s].left = run->slices[s].uses;
     for (int h = 0; h < heads; h++)
         for (int k = 0; k < run->spec->noutputs; k++) {
             const gram_node *node = run->spec->outputs[k].node;
-            bool now = node->batched ? run->batch > 0 : run->work.item == run->first_item;
+            bool now = is_written_again(run, node) ? run->turns > 0 : run->turn == 0;
             if (now && wanted(run, k) && h < heads_of(node))
                 output_head(run, k, h);
         }
 }
 
-static void run_all(run *run, int64_t first, int64_t batch, int64_t loop)
+static void run_all(run *run, int64_t item, int64_t turns)
 {
-    run->batch = batch;
-    run->first_item = first;
-    run->work = (gram_work){
-        .ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs, .item = first, .loop = loop};
+    run->turns = turns;
+    run->work = (gram_work){.ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs};
     collect(run);
     link_slices(run);
     do {
-        run_item(run);
-    } while (++run->work.item < first + batch);
+        run->work.item = run->by_loop ? item : run->turn;
+        run->work.loop = run->by_loop ? run->turn : -1;
+        run_turn(run);
+    } while (++run->turn < turns);
     free_all(run);
 }
 
-void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t loop, const int64_t *sizes,
+void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t columns, const int64_t *sizes,
                          const gram_view *inputs, const gram_view *outputs)
 {
-    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs};
-    run_all(&run, item, 1, loop);
+    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs, .by_loop = true};
+    run_all(&run, item, columns);
 }
 
 void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes, const gram_view *inputs,
                     const gram_view *outputs)
 {
     run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs};
-    run_all(&run, 0, batch, -1);
+    run_all(&run, 0, batch);
 }

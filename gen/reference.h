@@ -71,8 +71,8 @@ static inline int64_t gram_size_of(const gram_spec *spec, const int64_t *sizes, 
     return n;
 }
 
-/* gram_reference for one item, inside the OVER that makes column `loop`. */
-void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t loop, const int64_t *sizes,
+/* gram_reference for one item, inside an OVER, for each of its `columns`, outputs[k].batch apart. */
+void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int64_t columns, const int64_t *sizes,
                          const gram_view *inputs, const gram_view *outputs);
 
 /* f of one number, by its name in ops.def. */

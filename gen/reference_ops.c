@@ -104,21 +104,21 @@ static void loop_index(gram_work *work)
     fill(work, (double)work->loop, 0, 0);
 }
 
-/* Column by column, each an evaluation of the operand of its own. */
+/* The operand's value for each column, in which what is the same for all is computed once. */
 static void over(gram_work *work)
 {
     gram_output output = {.name = "column", .node = work->node->args[0]};
     gram_spec spec = *work->spec;
     int heads = output.node->heads > 0 ? output.node->heads : 1;
-    int64_t rows = work->out.rows;
-    double *all = calloc((size_t)(rows * heads) + 1, sizeof *all);
-    gram_view view = {.data = all, .head = rows, .row = 1};
+    int head = output.node->heads > 0 ? work->head * heads / (work->node->heads > 0 ? work->node->heads : 1) : 0;
+    int64_t rows = work->out.rows, cols = work->out.cols;
+    double *all = calloc((size_t)(rows * cols * heads) + 1, sizeof *all);
+    gram_view view = {.data = all, .batch = rows, .head = rows * cols, .row = 1};
     spec.outputs = &output;
     spec.noutputs = 1;
-    for (int64_t j = 0; all && j < work->out.cols; j++) {
-        gram_reference_loop(work->ctx, &spec, work->item, j, work->sizes, work->inputs, &view);
-        int head = output.node->heads > 0 ? work->head * heads / (work->node->heads > 0 ? work->node->heads : 1) : 0;
-        memcpy(gram_column(&work->out, j), all + head * rows, (size_t)rows * sizeof *all);
+    if (all) {
+        gram_reference_loop(work->ctx, &spec, work->item, cols, work->sizes, work->inputs, &view);
+        memcpy(work->out.data, all + head * rows * cols, (size_t)(rows * cols) * sizeof *all);
     }
     free(all);
 }

@@ -134,67 +134,6 @@ static gram_node *surrogate_value(gram_ctx *ctx, const gram_node *node)
     return node->keep == node->args[0]->keep ? node->args[0] : NULL;
 }
 
-/* --- the column that an OVER makes -------------------------------------------------------------------------------- */
-
-/* Is a column j of a matrix picked by the loop, A[i, LOOP]? Then A. */
-static gram_node *picked(const gram_node *a)
-{
-    bool column = a->op == GRAM_OP_GATHER && a->args[1]->op == GRAM_OP_ROW && a->args[2]->op == GRAM_OP_LOOP &&
-                  gram_dim_equal(a->args[1]->rows, a->args[0]->rows);
-    return column ? a->args[0] : NULL;
-}
-
-/* Column LOOP of A. */
-static gram_node *pick(gram_ctx *ctx, const gram_node *like, gram_node *a, gram_node *loop)
-{
-    gram_node row = {.type = GRAM_INT, .rows = a->rows, .cols = gram_dim_number(1)};
-    gram_node *args[] = {a, gram_node_make(ctx, like->loc, GRAM_OP_ROW, 0, NULL, &row), loop};
-    return gram_build(ctx, like, GRAM_OP_GATHER, 3, args);
-}
-
-/* A times column j of B is column j of A B, and distances likewise: a matrix made once, in place of one for each j. */
-static gram_node *product_picked(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *b = picked(node->args[1]);
-    return b ? pick(ctx, node, build2(ctx, node, node->op, node->args[0], b), node->args[1]->args[2]) : NULL;
-}
-
-/* The sum down the columns of X b_j, (X - b_j)^2 or |X - b_j|, b_j column j of B: row j of X'B, or of the distances. */
-static gram_node *sum_picked(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *x = NULL, *y = NULL;
-    gram_op op = GRAM_OP_MATMUL;
-    if (a->op == GRAM_OP_MUL && a->args[0] == a->args[1] && a->args[0]->op == GRAM_OP_SUB) {
-        op = GRAM_OP_SQDIST;
-        x = a->args[0]->args[0], y = a->args[0]->args[1];
-    } else if (a->op == GRAM_OP_ABS && a->args[0]->op == GRAM_OP_SUB) {
-        op = GRAM_OP_DIST1;
-        x = a->args[0]->args[0], y = a->args[0]->args[1];
-    } else if (a->op == GRAM_OP_MUL) {
-        x = a->args[0], y = a->args[1];
-    }
-    if (!x || (!picked(x) && !picked(y)))
-        return NULL;
-    if (picked(x) && picked(y)) { /* of one token alone: made for all, and picked */
-        gram_node *all = build1(ctx, node, GRAM_OP_SUM, build2(ctx, node, GRAM_OP_MUL, picked(x), picked(y)));
-        gram_node *args[] = {all, gram_node_number(ctx, node->loc, GRAM_INT, 0), x->args[2]};
-        return op == GRAM_OP_MATMUL ? gram_build(ctx, node, GRAM_OP_GATHER, 3, args) : NULL;
-    }
-    gram_node *column = picked(x) ? x : y, *rest = picked(x) ? y : x;
-    gram_node *left = op == GRAM_OP_MATMUL ? gram_transposed(ctx, rest) : rest;
-    return gram_transposed(ctx, pick(ctx, node, build2(ctx, node, op, left, picked(column)), column->args[2]));
-}
-
-/* Entry p of column j. */
-static gram_node *rows_picked(gram_ctx *ctx, const gram_node *node)
-{
-    gram_node *a = node->args[0], *from = picked(a);
-    if (!from || !gram_dim_is(node->rows, 1) || !gram_dim_known(node->dim))
-        return NULL;
-    gram_node *args[] = {from, gram_node_number(ctx, node->loc, GRAM_INT, (double)node->dim.number), a->args[2]};
-    return gram_build(ctx, node, GRAM_OP_GATHER, 3, args);
-}
-
 /* --- sums --------------------------------------------------------------------------------------------------------- */
 
 /* A + 0 = A. */
@@ -416,11 +355,6 @@ static const struct {
     {GRAM_OP_SURROGATE, surrogate_value},
     {GRAM_OP_MATMUL, operand_repeated},
     {GRAM_OP_MUL, operand_repeated},
-    {GRAM_OP_MATMUL, product_picked},
-    {GRAM_OP_SQDIST, product_picked},
-    {GRAM_OP_DIST1, product_picked},
-    {GRAM_OP_SUM, sum_picked},
-    {GRAM_OP_ROWS, rows_picked},
     {GRAM_OP_MATMUL, gram_circulant_product},
     {GRAM_OP_SOFTMAX, gram_circulant_softmax},
     {GRAM_OP_WRAP, gram_circulant_wrap},

@@ -37,13 +37,16 @@ typedef struct gram_formula {
 
 /* What Lua holds as a matrix, a symbol (an entry inside a formula) or a token (a column inside pairs_of). */
 typedef enum gram_flavour { GRAM_MATRIX_VALUE, GRAM_SYMBOL, GRAM_TOKEN } gram_flavour;
+/* Whose column a token is: z of pairs_of, along the rows; x, along the columns; or triples_of's third, the column that an
+ * OVER makes. */
+typedef enum gram_role { GRAM_OF_ROWS, GRAM_OF_COLS, GRAM_OF_LOOP } gram_role;
 typedef struct gram_value {
     gram_flavour flavour;
     gram_node *node;
     int formula; /* the formula that a symbol belongs to; 0 for matrices */
     int entry;   /* in that formula; -1: an argument */
     int serial;  /* in order of making */
-    bool key;    /* a token: z, of the rows, rather than x, of the columns */
+    gram_role role; /* of a token */
 } gram_value;
 
 enum { GRAM_SPEC_FILES = 64 };

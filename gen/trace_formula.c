@@ -346,10 +346,10 @@ static gram_node *real_matrix(gram_tracer *t, int index, const char *what)
     return gram_as_type(t, gram_check_matrix(t, index, what), GRAM_REAL);
 }
 
-static void push_token(gram_tracer *t, gram_node *tokens, bool key)
+static void push_token(gram_tracer *t, gram_node *tokens, gram_role role)
 {
     gram_push_value(
-        t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .key = key});
+        t, (gram_value){.flavour = GRAM_TOKEN, .node = tokens, .formula = t->formula->id, .entry = -1, .role = role});
 }
 
 /* pairs_of(f, Z, X, A, ...): f(z, x, a, ..., i, j, h, batch, rows, cols) for each column z of Z and x of X, and the
@@ -372,21 +372,13 @@ static int pairs_of(gram_tracer *t, lua_State *lua)
     luaL_checkstack(lua, n + 12, "pairs_of too many matrices");
     open_formula(t, &f);
     lua_pushvalue(lua, 1);
-    push_token(t, z, true);
-    push_token(t, x, false);
+    push_token(t, z, GRAM_OF_ROWS);
+    push_token(t, x, GRAM_OF_COLS);
     for (int k = 0; k < n; k++)
         push_argument(t, operands[k]);
     gram_node *node = call_formula(t, lua, &f, 2 + n + push_indices(t, &f));
     gram_push_matrix(t, whole_matrix(t, &f, node, operands, n));
     return 1;
-}
-
-/* Column j of the tokens, j being the column that an OVER makes. */
-static gram_node *token_of_loop(gram_tracer *t, gram_node *y, gram_node *loop)
-{
-    gram_node like = {.type = GRAM_INT, .rows = y->rows, .cols = gram_dim_number(1)};
-    gram_node *args[] = {y, gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROW, 0, NULL, &like), loop};
-    return gram_node_make(t->ctx, gram_here(t), GRAM_OP_GATHER, 3, args, NULL);
 }
 
 /* The terms (k, i) that count for column j: k neither i nor j. */
@@ -413,9 +405,9 @@ static int triples_of(gram_tracer *t, lua_State *lua)
     luaL_checkstack(lua, 16, "triples_of");
     open_formula(t, &f);
     lua_pushvalue(lua, 1);
-    push_token(t, y, true);
-    push_token(t, y, false);
-    push_token(t, token_of_loop(t, y, loop), false);
+    push_token(t, y, GRAM_OF_ROWS);
+    push_token(t, y, GRAM_OF_COLS);
+    push_token(t, y, GRAM_OF_LOOP);
     gram_node *terms = whole_matrix(t, &f, call_formula(t, lua, &f, 3), NULL, 0);
     gram_node *sum = gram_node_unary(t->ctx, here, GRAM_OP_SUM, other_tokens(t, terms, y->cols, loop));
     gram_node *column = gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, sum);
@@ -434,11 +426,23 @@ static const gram_value *check_token(gram_tracer *t, int index, const char *what
     return value;
 }
 
-/* Pushes a value per token, a row over the columns of Z or X: upright for z, whose index is the row. */
-static int push_per_token(gram_tracer *t, gram_node *row, bool key)
+/* Column j of a matrix, j being the column that an OVER makes. */
+static gram_node *column_of_loop(gram_tracer *t, gram_node *a)
 {
-    if (key)
+    gram_node rows = {.type = GRAM_INT, .rows = a->rows, .cols = gram_dim_number(1)}, cols = {.cols = a->cols};
+    gram_node *i = gram_dim_is(a->rows, 1) ? gram_node_number(t->ctx, gram_here(t), GRAM_INT, 0)
+                                           : gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROW, 0, NULL, &rows);
+    gram_node *j = gram_node_make(t->ctx, gram_here(t), GRAM_OP_LOOP, 0, NULL, &cols);
+    return gram_node_ternary(t->ctx, gram_here(t), GRAM_OP_GATHER, a, i, j);
+}
+
+/* Pushes a value per token, a row over their columns, as the token's index stands: of a row, a column or the loop. */
+static int push_per_token(gram_tracer *t, gram_node *row, gram_role role)
+{
+    if (role == GRAM_OF_ROWS)
         row = gram_node_unary(t->ctx, gram_here(t), GRAM_OP_TRANSPOSE, row);
+    else if (role == GRAM_OF_LOOP)
+        row = column_of_loop(t, row);
     gram_push_symbol(t, row, (int[3]){-1, -1, -1});
     return 1;
 }
@@ -454,6 +458,16 @@ static gram_node *pair_terms(gram_tracer *t, gram_op op, gram_node *a, gram_node
                                 : gram_node_unary(t->ctx, here, GRAM_OP_ABS, d);
 }
 
+/* The operation of every pair of columns, as the two tokens' indices stand, z's before x's among rows, columns, loop. */
+static gram_node *pair_of(gram_tracer *t, gram_op op, const gram_value *z, const gram_value *x)
+{
+    gram_loc here = gram_here(t);
+    gram_node *left = op == GRAM_OP_MATMUL ? gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, z->node) : z->node;
+    gram_node *pairs = gram_node_binary(t->ctx, here, op, left, x->node);
+    gram_node *picked = x->role == GRAM_OF_LOOP ? column_of_loop(t, pairs) : pairs;
+    return z->role == GRAM_OF_COLS ? gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, picked) : picked;
+}
+
 /* token_pair(a, b, which): "sqdist", "dist1", else <a, b>. */
 static int token_pair(gram_tracer *t, lua_State *lua)
 {
@@ -466,14 +480,11 @@ static int token_pair(gram_tracer *t, lua_State *lua)
     if (!gram_dim_meets(a->node->rows, b->node->rows))
         gram_fail(t->ctx, here, "%s: tokens of size %s and %s", which, gram_dim_text(t->ctx, a->node->rows),
                   gram_dim_text(t->ctx, b->node->rows));
-    if (a->key == b->key) {
+    if (a->role == b->role) {
         gram_node *terms = pair_terms(t, op, a->node, b->node);
-        return push_per_token(t, gram_node_unary(t->ctx, here, GRAM_OP_SUM, terms), a->key);
+        return push_per_token(t, gram_node_unary(t->ctx, here, GRAM_OP_SUM, terms), a->role);
     }
-    gram_node *z = a->key ? a->node : b->node, *x = a->key ? b->node : a->node;
-    if (op == GRAM_OP_MATMUL)
-        z = gram_node_unary(t->ctx, here, GRAM_OP_TRANSPOSE, z);
-    gram_push_symbol(t, gram_node_binary(t->ctx, here, op, z, x), (int[3]){-1, -1, -1});
+    gram_push_symbol(t, pair_of(t, op, a->role < b->role ? a : b, a->role < b->role ? b : a), (int[3]){-1, -1, -1});
     return 1;
 }
 
@@ -485,7 +496,7 @@ static int token_entry(gram_tracer *t, lua_State *lua)
     int64_t p = gram_check_integer(t, 2, 0, INT32_MAX, "p in z[p]");
     gram_node like = {.rows = gram_dim_number(1), .dim = gram_dim_number(p)};
     gram_node *tokens = token->node;
-    return push_per_token(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROWS, 1, &tokens, &like), token->key);
+    return push_per_token(t, gram_node_make(t->ctx, gram_here(t), GRAM_OP_ROWS, 1, &tokens, &like), token->role);
 }
 
 static const gram_binding token_events[] = {{"__index", token_entry}, {NULL, NULL}};
