@@ -465,6 +465,7 @@ static const gram_backward backward[GRAM_OP_COUNT] = {
     [GRAM_OP_SURROGATE] = surrogate,
     [GRAM_OP_GATHER] = gather,
     [GRAM_OP_SCATTER] = scatter,
+    [GRAM_OP_OVER] = gram_hand_over_on,
     [GRAM_OP_MATMUL] = matmul,
     [GRAM_OP_TRANSPOSE] = transpose,
     [GRAM_OP_SQDIST] = sqdist,

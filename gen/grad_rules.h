@@ -21,6 +21,8 @@ gram_spec *gram_normalisations_out(gram_ctx *ctx, const gram_spec *spec);
 void gram_hand_on(gram_reverse *r, gram_node *node, gram_node *g);
 /* The same for a scan, of which node is a result: of all results at once. */
 void gram_hand_scan_on(gram_reverse *r, gram_node *node);
+/* The same for an OVER. */
+void gram_hand_over_on(gram_reverse *r, gram_node *node, gram_node *g);
 /* Dropped entries as zeros. */
 gram_node *gram_filled(gram_reverse *r, gram_node *a);
 /* Reverse mode from the spec's outputs, which have got gradients (NULL: none), to the inputs `by`, n of them. */

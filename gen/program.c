@@ -352,7 +352,7 @@ static int add_own(gram_planner *p, const gram_step *step, gram_program *program
 bool gram_is_shared(gram_planner *p, const gram_node *node)
 {
     return gram_op_is_scalar(node->op) && node->type == GRAM_REAL && node->id < p->known && p->users[node->id] > 1 &&
-           !gram_is_pair(node) && gram_holds_product(p, node);
+           !gram_is_pair(node) && gram_holds_product(p, node) && !gram_node_loops(p->ctx, node);
 }
 
 /* Is it better read than made again: shared, and neither what the step makes nor used in that alone? An epilogue, which

@@ -7,7 +7,7 @@ local exp, exp2, log, sqrt, rsqrt, abs, cos, sin, tanh = exp, exp2, log, sqrt, r
 local sigmoid, sign, hash, huge = sigmoid, sign, hash, math.huge
 local le, lt, eq, ne, where, min, max = le, lt, eq, ne, where, min, max
 local map, keep, size = core.map, core.keep, core.size
-local type, select, ipairs, pairs, unpack, error, pcall = type, select, ipairs, pairs, table.unpack, error, pcall
+local type, select, ipairs, pairs, unpack, pcall = type, select, ipairs, pairs, table.unpack, pcall
 
 env.map, env.keep, env.size, env.option, env.kernel = map, keep, size, core.option, core.kernel
 
@@ -388,18 +388,10 @@ end
 
 env.pairs_of = core.pairs_of
 
--- Stands for a token that a formula is tried without (permutation_equivariant); using it raises this very table.
-local absent = {}
-
-local function token_pair(z, x, name)
-    if z == absent or x == absent then error(absent) end
-    return core.token_pair(z, x, name)
-end
-
 -- On matrices: all pairs of columns. On tokens, inside pairs_of: the one pair.
 local function pair_operation(name, on_matrices)
     return function(Z, X)
-        if core.is_token(Z) or core.is_token(X) then return token_pair(Z, X, name) end
+        if core.is_token(Z) or core.is_token(X) then return core.token_pair(Z, X, name) end
         check_matrix(Z, name)
         check_matrix(X, name)
         return on_matrices(Z, X)
@@ -412,8 +404,8 @@ local sqdist = pair_operation("sqdist", function(Z, X) return node("sqdist", nil
 local dist1 = pair_operation("dist1", function(Z, X) return node("dist1", nil, Z, X) end)
 env.inner, env.sqdist, env.dist1 = inner, sqdist, dist1
 
-function env.dot(z, x) return token_pair(z, x, "dot") end
-function env.sqnorm(z) return token_pair(z, z, "dot") end
+function env.dot(z, x) return core.token_pair(z, x, "dot") end
+function env.sqnorm(z) return core.token_pair(z, z, "dot") end
 
 function env.cosine(Z, X) return inner(normalize(Z, "l2"), normalize(X, "l2")) end
 
@@ -621,19 +613,15 @@ end
 
 -- The sum over k of psi(yk, yi, yj), k neither i nor j, as row i and column j; psi may look at yi or at yj, not at
 -- both. It is the sum over k other than the one looked at, less the term of the other.
+local absent = false -- no token: to look at it is an error
 local function pair_sums(psi, Y)
     local function sums(F)
         return node("sum", nil, keep(function(k, i) return ne(k, i) end, F))
     end
-    local function try(formula)
-        local fine, F = pcall(env.pairs_of, formula, Y, Y)
-        if not fine and F ~= absent then error(F, 0) end
-        return fine and F
-    end
-    local F = try(function(yk, yi) return psi(yk, yi, absent) end)
-    if F then return sums(F):t() - F:t() end
-    F = try(function(yk, yj) return psi(yk, absent, yj) end)
-    if F then return sums(F) - F end
+    local fine, F = pcall(env.pairs_of, function(yk, yi) return psi(yk, yi, absent) end, Y, Y)
+    if fine then return sums(F):t() - F:t() end
+    fine, F = pcall(env.pairs_of, function(yk, yj) return psi(yk, absent, yj) end, Y, Y)
+    if fine then return sums(F) - F end
     return core.triples_of(psi, Y)
 end
 

@@ -43,9 +43,9 @@ typedef enum gram_role { GRAM_OF_ROWS, GRAM_OF_COLS, GRAM_OF_LOOP } gram_role;
 typedef struct gram_value {
     gram_flavour flavour;
     gram_node *node;
-    int formula; /* the formula that a symbol belongs to; 0 for matrices */
-    int entry;   /* in that formula; -1: an argument */
-    int serial;  /* in order of making */
+    int formula;    /* the formula that a symbol belongs to; 0 for matrices */
+    int entry;      /* in that formula; -1: an argument */
+    int serial;     /* in order of making */
     gram_role role; /* of a token */
 } gram_value;
 

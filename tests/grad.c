@@ -296,7 +296,7 @@ int main(int argc, char **argv)
 {
     static const char *const specs[] = {"attention", "gqa_softcap", "rbf", "identity", "layers", "sigmoid", "order4",
                                         "relative", "window", "knowledge_learned", "cache", "series_geometric",
-                                        "delta_rule"};
+                                        "delta_rule", "triangle"};
     gram_tally tally = {0};
     test_kinks(&tally);
     test_errors(&tally);
