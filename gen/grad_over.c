@@ -19,12 +19,10 @@ static const place over_i[] = {NOWHERE, COLS, ROWS, LOOP};
 static const place over_j[] = {NOWHERE, COLS, LOOP, ROWS};
 
 /* What F reads: a matrix whose rows are along one index and whose columns are along another, or nowhere where it has
- * but one. F is derived with an input of all pairs in its place. */
+ * but one. */
 typedef struct leaf {
-    gram_node *node; /* in F */
     gram_node *matrix;
     int rows, cols;
-    gram_node *stand_in;
 } leaf;
 
 typedef struct third {
@@ -33,17 +31,12 @@ typedef struct third {
     gram_node *formula, *keep; /* F, and which of its entries count */
     int n;
     leaf leaves[MOST_LEAVES];
-    gram_node *stand_ins[MOST_LEAVES], *nodes[MOST_LEAVES];
+    gram_node *nodes[MOST_LEAVES], *stand_ins[MOST_LEAVES]; /* the leaves in F, and in F as it is derived */
 } third;
-
-static gram_node *un(const third *t, gram_op op, gram_node *a)
-{
-    return gram_node_unary(t->r->ctx, t->r->loc, op, a);
-}
 
 static gram_node *turned(const third *t, gram_node *a)
 {
-    return un(t, GRAM_OP_TRANSPOSE, a);
+    return gram_node_unary(t->r->ctx, t->r->loc, GRAM_OP_TRANSPOSE, a);
 }
 
 /* --- what F reads ------------------------------------------------------------------------------------------------- */
@@ -67,8 +60,8 @@ static void add_leaf(third *t, gram_node *node, gram_node *matrix, int rows, int
                   MOST_LEAVES);
     t->nodes[t->n] = node;
     t->stand_ins[t->n] = stand_in(t, node);
-    t->leaves[t->n] = (leaf){node, matrix, gram_dim_is(matrix->rows, 1) ? NOWHERE : rows,
-                             gram_dim_is(matrix->cols, 1) ? NOWHERE : cols, t->stand_ins[t->n]};
+    t->leaves[t->n] =
+        (leaf){matrix, gram_dim_is(matrix->rows, 1) ? NOWHERE : rows, gram_dim_is(matrix->cols, 1) ? NOWHERE : cols};
     t->n++;
 }
 
@@ -158,7 +151,7 @@ static gram_node *sum(const third *t, gram_node *formula, const place *places)
     if (t->keep)
         terms = gram_node_binary(ctx, t->r->loc, GRAM_OP_KEEP, terms,
                                  gram_scan_replaced(ctx, t->keep, t->n, t->stand_ins, to));
-    gram_node *sums = turned(t, un(t, GRAM_OP_SUM, terms));
+    gram_node *sums = turned(t, gram_node_unary(ctx, t->r->loc, GRAM_OP_SUM, terms));
     return gram_node_make(ctx, t->r->loc, GRAM_OP_OVER, 1, &sums, &(gram_node){.cols = t->node->cols});
 }
 
@@ -196,7 +189,7 @@ static void reverse(third *t)
     *spec = (gram_spec){.name = "terms", .noutputs = 1, .outputs = output};
     for (int k = 0; k < t->n - 1; k++)
         if (is_wanted(t, &t->leaves[k]))
-            by[n++] = t->leaves[k].stand_in->input;
+            by[n++] = t->stand_ins[k]->input;
     t->inner = (gram_reverse){.ctx = t->r->ctx, .loc = t->r->loc, .spec = spec};
     gram_reverse_run(&t->inner, by, n, &t->stand_ins[t->n - 1]);
 }
@@ -214,7 +207,7 @@ void gram_hand_over_on(gram_reverse *r, gram_node *node, gram_node *g)
     open_formula(&t, g);
     reverse(&t);
     for (int k = 0; k < t.n - 1; k++) {
-        gram_node *d = is_wanted(&t, &t.leaves[k]) ? gram_reverse_of(&t.inner, t.leaves[k].stand_in->input) : NULL;
+        gram_node *d = is_wanted(&t, &t.leaves[k]) ? gram_reverse_of(&t.inner, t.stand_ins[k]->input) : NULL;
         if (d)
             gram_collect(r, t.leaves[k].matrix, share(&t, &t.leaves[k], d));
     }
