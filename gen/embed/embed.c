@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     if (!lua || argc < 2)
         return EXIT_FAILURE;
     luaL_openlibs(lua);
-    bool failed = luaL_loadfile(lua, argv[1]) != LUA_OK;
+    bool failed = !lua_checkstack(lua, argc) || luaL_loadfile(lua, argv[1]) != LUA_OK;
     for (int k = 2; k < argc && !failed; k++)
         lua_pushstring(lua, argv[k]);
     failed = failed || lua_pcall(lua, argc - 2, 0, 0) != LUA_OK;
