@@ -156,9 +156,13 @@ static void learn(binder *b, const char *name, int64_t *known, const gram_argume
 
 static void learn_axis(binder *b, const gram_axis *axis, int64_t length, const gram_argument *a)
 {
-    int size = axis->letter == 'b' ? -1 : dim_size(axis->size);
+    int size = axis->letter == 'b' || axis->letter == 's' ? -1 : dim_size(axis->size);
     if (axis->letter == 'b' && length != 1)
         learn(b, "batch", &b->binding->batch, &b->batch_by, length, a);
+    if (axis->letter == 's' && length < 1)
+        misfit(b->ctx, a, "[batch + 1]");
+    if (axis->letter == 's')
+        learn(b, "batch", &b->binding->batch, &b->batch_by, length - 1, a);
     if (size >= 0)
         learn(b, b->spec->sizes[size], &b->binding->sizes[size], &b->fixed_by[size], length, a);
 }
@@ -176,7 +180,7 @@ static void learn_sizes(binder *b)
             misfit(b->ctx, a, expected_axes(b->ctx, &axes));
         if (!gram_input_is_integer(b->spec->inputs[i]))
             take_bits(b->binding, &bound->array);
-        if (has_batch(&axes) && a->array->ndim == axes.n)
+        if ((has_batch(&axes) && a->array->ndim == axes.n) || b->spec->inputs[i]->kind == GRAM_STARTS)
             b->binding->batch_axis = true;
         for (int k = 0; k < axes.n; k++)
             learn_axis(b, &axes.axis[k], bound->array.shape[k], a);
@@ -194,10 +198,40 @@ static void check_numbers(binder *b)
         gram_axes axes = gram_input_axes(b->spec->inputs[i]);
         for (int k = 0; k < axes.n && bound->argument; k++) {
             const gram_axis *axis = &axes.axis[k];
-            if (axis->letter != 'b' && bound->array.shape[k] != gram_dim_value(axis->size, b->binding->sizes))
+            if (axis->letter != 'b' && axis->letter != 's' && bound->array.shape[k] != gram_dim_value(axis->size, b->binding->sizes))
                 misfit(b->ctx, bound->argument, gram_axes_text(b->ctx, &axes));
         }
     }
+}
+
+/* ---- ragged tokens ---- */
+
+static double start_at(const gram_bound *bound, int64_t item)
+{
+    return gram_array_entry(&bound->array, item);
+}
+
+/* The starts go up from 0 to the number of all tokens. */
+static void check_starts(binder *b, const gram_bound *bound, int64_t total)
+{
+    const char *name = label(b->ctx, bound->argument);
+    const int64_t items = b->binding->batch;
+    if (start_at(bound, 0) != 0)
+        gram_fail(b->ctx, nowhere, "%s[0] is %.0f: expected 0", name, start_at(bound, 0));
+    for (int64_t k = 0; k < items; k++)
+        if (start_at(bound, k + 1) < start_at(bound, k))
+            gram_fail(b->ctx, nowhere, "%s[%" PRId64 "] is %.0f, less than the %.0f before it", name, k + 1,
+                      start_at(bound, k + 1), start_at(bound, k));
+    if (start_at(bound, items) != (double)total)
+        gram_fail(b->ctx, nowhere, "%s[%" PRId64 "], where the last item ends, is %.0f: there are %" PRId64 " tokens",
+                  name, items, start_at(bound, items), total);
+}
+
+static void check_all_starts(binder *b)
+{
+    for (int s = 0; s < b->spec->nsizes; s++)
+        if (b->spec->starts[s])
+            check_starts(b, &b->binding->inputs[b->spec->starts[s]->index], b->binding->sizes[s]);
 }
 
 /* ---- element types and layout ---- */
@@ -442,6 +476,7 @@ void gram_bind(gram_ctx *ctx, const gram_spec *spec, int narguments, const gram_
         else
             make_zeros(&b, spec->inputs[i], &binding->inputs[i]);
     }
+    check_all_starts(&b);
     for (int i = 0; i < spec->noutputs; i++) {
         if (binding->outputs[i].argument)
             prepare_output(&b, &spec->outputs[i], &binding->outputs[i]);

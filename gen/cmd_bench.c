@@ -160,7 +160,9 @@ static void print_times(const gram_cli *cli, const gram_kernel *kernel, const ch
     gram_times times = gram_compile_times(kernel);
     double compile = 1e3 * (times.trace + times.simplify + times.plan + times.emit + times.compile);
     int threads = kernel->pool ? gram_pool_team(kernel->pool)->threads : 1;
-    double rate = 1e-9 * plan_flops(kernel->build.plan, t) / seconds, traffic = 1e-9 * (double)bytes / seconds;
+    gram_trial mean = *t;
+    gram_mean_sizes(kernel->build.spec, t->batch, t->sizes, mean.sizes);
+    double rate = 1e-9 * plan_flops(kernel->build.plan, &mean) / seconds, traffic = 1e-9 * (double)bytes / seconds;
     double matmul = matmul_rate(gram_real_bits(kernel), threads);
     if (cli->json) {
         printf("{\"spec\": \"%s\", \"jit\": \"%s\", \"threads\": %d, \"ms\": %.4f, \"gflops\": %.3f, "

@@ -17,10 +17,10 @@ enum { NLENGTHS = sizeof lengths / sizeof lengths[0], NTRIALS = 14 };
 static const int steps[] = {1, 5, 7, 11};
 
 /* One or two tokens may give numbers that cancel to almost nothing, where few digits are left in any order of summing;
- * so such a trial has more items, which share one norm. */
+ * so such a trial has more items, which share one norm. Of ragged items each is of a size of its own. */
 static void trial_sizes(const gram_spec *spec, int trial, gram_trial *t)
 {
-    t->batch = trial % 3 == 2 ? 2 : 1;
+    t->batch = gram_is_ragged(spec) ? 1 + trial % 5 : trial % 3 == 2 ? 2 : 1;
     for (int s = 0; s < spec->nsizes; s++) {
         t->sizes[s] = lengths[(trial * steps[s % 4] + s) % NLENGTHS];
         t->batch = t->sizes[s] == 1 || t->sizes[s] == 2 ? 16 + trial % 3 : t->batch;

@@ -172,18 +172,18 @@ static int learn_sizes(job *j, const gram_input *input, const gram_array *array)
         const gram_axis *axis = &axes.axis[k];
         const int64_t length = array->shape[k - first];
         for (int s = 0; s < spec->nsizes && status == 0; s++) {
-            if (axis->letter != 'b' && gram_dim_equal(axis->size, gram_dim_size(s)))
+            if (axis->letter != 'b' && axis->letter != 's' && gram_dim_equal(axis->size, gram_dim_size(s)))
                 status = learn_size(j, spec->sizes[s], &j->sizes[s], length, input->name);
         }
-        if (axis->letter == 'b' && length != 1 && status == 0)
-            status = learn_size(j, "batch", &j->batch, length, input->name);
+        if (((axis->letter == 'b' && length != 1) || axis->letter == 's') && status == 0)
+            status = learn_size(j, "batch", &j->batch, length - (axis->letter == 's'), input->name);
     }
     return status;
 }
 
-static bool needs_size(const gram_input *input, int s)
+static bool needs_size(const gram_spec *spec, const gram_input *input, int s)
 {
-    return gram_dim_equal(input->rows, gram_dim_size(s)) || gram_dim_equal(input->cols, gram_dim_size(s));
+    return spec->starts[s] == input || gram_dim_equal(input->rows, gram_dim_size(s)) || gram_dim_equal(input->cols, gram_dim_size(s));
 }
 
 static int add_random_input(job *j, const gram_input *input)
@@ -191,7 +191,7 @@ static int add_random_input(job *j, const gram_input *input)
     const gram_spec *spec = j->kernel->build.spec;
     int64_t sizes[GRAM_SIZES] = {0};
     for (int s = 0; s < spec->nsizes; s++) {
-        if (!j->sizes[s].by && needs_size(input, s))
+        if (!j->sizes[s].by && needs_size(spec, input, s))
             return gram_usage(j->cli, "--random needs the size %s=...", spec->sizes[s]);
         sizes[s] = j->sizes[s].value;
     }

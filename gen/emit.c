@@ -13,7 +13,8 @@
 #include "wrap.h"
 
 extern const gram_script gram_template_pack, gram_template_codes, gram_template_args, gram_template_declare,
-    gram_template_place, gram_template_kernel, gram_template_header, gram_template_file, gram_template_jit;
+    gram_template_place, gram_template_kernel, gram_template_header, gram_template_file, gram_template_jit, gram_template_entry,
+    gram_template_ragged;
 
 /* --- packs -------------------------------------------------------------------------------------------------------- */
 
@@ -43,10 +44,13 @@ static void add_pack(emitter *e, const gram_pack *pack)
 
 static void add_names(emitter *e)
 {
+    gram_template_set_flag(e->L, "ragged", gram_is_ragged(e->spec));
     gram_template_begin(e->L, "sizes");
     for (int k = 0; k < e->spec->nsizes; k++) {
         gram_template_begin(e->L, NULL);
         set(e, "name", e->spec->sizes[k]);
+        if (e->spec->starts[k])
+            set(e, "starts", e->spec->starts[k]->name);
         gram_template_end(e->L);
     }
     gram_template_end(e->L);
@@ -67,7 +71,10 @@ static const char *argument_dim(emitter *e, gram_dim d)
     gram_put(&text, "%lld", (long long)d.number);
     for (int s = 0; s < e->spec->nsizes; s++)
         for (int k = 0; k < d.times[s]; k++)
-            gram_put(&text, " + args->%s", e->spec->sizes[s]);
+            if (e->spec->starts[s])
+                gram_put(&text, " + %s_item_%s(args, item)", e->spec->name, e->spec->sizes[s]);
+            else
+                gram_put(&text, " + args->%s", e->spec->sizes[s]);
     return text.data;
 }
 
@@ -221,10 +228,28 @@ void gram_emit_frame(emitter *e)
     set(e, "places_of_arrays", render(e, &gram_template_place));
 }
 
+/* Of ragged tokens, where one item runs after the other. */
+static void add_item_sums(emitter *e)
+{
+    gram_template_begin(e->L, "item_sums");
+    for (int k = 0; k < e->plan->nbuffers && gram_is_ragged(e->spec); k++) {
+        const gram_buffer *b = &e->plan->buffers[k];
+        if (b->storage != GRAM_AT_OUTPUT || !e->spec->outputs[b->index].summed)
+            continue;
+        gram_template_begin(e->L, NULL);
+        set(e, "name", b->name);
+        set(e, "count", gram_emit_count(e, b));
+        gram_template_end(e->L);
+    }
+    gram_template_end(e->L);
+}
+
 static const char *kernel_body(emitter *e)
 {
     gram_emit_frame(e);
     add_checks(e);
+    add_item_sums(e);
+    set(e, "entry", render(e, gram_is_ragged(e->spec) ? &gram_template_ragged : &gram_template_entry));
     return render(e, &gram_template_kernel);
 }
 

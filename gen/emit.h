@@ -70,6 +70,8 @@ const char *gram_emit_linear_room(gram_emitter *e, const gram_step *step);
 void gram_emit_tensors(gram_emitter *e);
 /* "padded", "panels", "planes": how a pack's name ends. */
 const char *gram_pack_suffix(gram_pack_kind kind);
+/* How many numbers a buffer has. */
+const char *gram_emit_count(emitter *e, const gram_buffer *b);
 const char *gram_emit_pack_name(gram_emitter *e, const gram_pack *pack);
 /* When a pack is made, as a condition: a loop of few queries needs none. "": always, NULL: never. */
 const char *gram_emit_pack_when(gram_emitter *e, int pack);

@@ -29,6 +29,15 @@ static const char *count_of(emitter *e, const gram_step *step, const char *one)
 
 /* --- the caller's ------------------------------------------------------------------------------------------------- */
 
+/* An axis of ragged tokens has those of all items. */
+static const char *axis_size(emitter *e, gram_dim size)
+{
+    for (int s = 0; s < e->spec->nsizes; s++)
+        if (e->spec->starts[s] && gram_dim_equal(size, gram_dim_size(s)))
+            return gram_format(e->ctx, "args->%s", e->spec->sizes[s]);
+    return dim(e, size);
+}
+
 /* The dense strides of an array with these axes, as a gram_tensor's members. */
 static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b)
 {
@@ -41,7 +50,7 @@ static const char *dense(emitter *e, const gram_axes *axes, const gram_buffer *b
         of[strlen("bhrc") - strlen(letter)] = gram_strdup(e->ctx, product.data);
         if (axes->axis[k].letter != 'b') {
             bool one = !strcmp(product.data, "1");
-            const char *size = dim(e, axes->axis[k].size), *before = product.data;
+            const char *size = axis_size(e, axes->axis[k].size), *before = product.data;
             product = (gram_text){.ctx = e->ctx};
             gram_put(&product, one ? "%s%s" : "%s * %s", one ? "" : before, size);
         }
@@ -70,6 +79,23 @@ static const char *place_given(emitter *e, const gram_buffer *b, const char *nam
     const char *cast = b->type == GRAM_INT ? "" : b->half ? "(uint16_t *)" : "(gram_real *)";
     return gram_format(e->ctx, "job->%s = (%s)%s;\njob->%s.data = %sargs->%s;", b->name, type, strides, b->name, cast,
                        name);
+}
+
+/* Where items have sizes of their own, each is placed by itself: what finds this one's part of an array of the
+ * caller's, which may be NULL. */
+static const char *to_item(emitter *e, const gram_buffer *b, const char *name, const gram_input *starts)
+{
+    const char *prefix = prefix_of(b);
+    if (starts) {
+        const char *from = gram_format(e->ctx, "args->%s[item]", starts->name);
+        const bool rows = gram_dim_is_ragged(e->spec, b->rows);
+        return gram_format(e->ctx, "\njob->%s = %s_part(job->%s, 0, %s, %s);", b->name, prefix, b->name,
+                           rows ? from : "0", rows ? "0" : from);
+    }
+    if (!gram_is_ragged(e->spec) || !b->batched)
+        return "";
+    return gram_format(e->ctx, "\nif (args->%s) {\n    job->%s.data = %s_at(&job->%s, item, 0);\n}", name, b->name,
+                       prefix, b->name);
 }
 
 /* A dense array that starts at `place`. */
@@ -110,10 +136,14 @@ static const char *place_view(emitter *e, const gram_buffer *b)
 
 /* --- sizes in the workspace --------------------------------------------------------------------------------------- */
 
+const char *gram_emit_count(emitter *e, const gram_buffer *b)
+{
+    return count(e, b, gram_format(e->ctx, "%s * %s", dim(e, b->rows), dim(e, b->cols)));
+}
+
 static const char *buffer_size(emitter *e, const gram_buffer *b)
 {
-    const char *more = b->read_beyond ? " + GRAM_PAD" : "";
-    return count(e, b, gram_format(e->ctx, "%s * %s%s", dim(e, b->rows), dim(e, b->cols), more));
+    return gram_format(e->ctx, "%s%s", gram_emit_count(e, b), b->read_beyond ? " + GRAM_PAD" : "");
 }
 
 const char *gram_pack_suffix(gram_pack_kind kind)
@@ -330,12 +360,28 @@ static void add_rooms(emitter *e)
 
 /* --- the workspace's ---------------------------------------------------------------------------------------------- */
 
+/* A sum over items that each have sizes of their own: all but the first are added to what is there. */
+static const char *place_sum(emitter *e, const gram_buffer *b, const gram_output *output)
+{
+    if (!output->summed || !gram_is_ragged(e->spec))
+        return "";
+    if (b->half)
+        gram_fail(e->ctx, output->node->loc, "%s is a sum over items of ragged tokens: it needs f32 or f64, not %s",
+                  output->name, e->plan->real->name);
+    return gram_format(e->ctx,
+                       "\nif (item > 0 && args->%s) { /* added to what the items before it gave */\n    job->%s.data = "
+                       "gram_carve(workspace, &used, %s);\n}",
+                       output->name, b->name, buffer_size(e, b));
+}
+
 static const char *place_output(emitter *e, int buffer)
 {
     const gram_buffer *b = &e->plan->buffers[buffer];
     const gram_output *output = &e->spec->outputs[b->index];
     gram_axes axes = gram_output_axes(output);
-    const char *given = place_given(e, b, output->over ? output->over->name : output->name, &axes);
+    const char *name = output->over ? output->over->name : output->name;
+    const char *given = gram_format(e->ctx, "%s%s%s", place_given(e, b, name, &axes),
+                                    to_item(e, b, name, gram_output_starts(output)), place_sum(e, b, output));
     if (!gram_is_read(e->plan, buffer) || output->over)
         return given;
     const char *own = gram_format(e->ctx, "gram_carve(workspace, &used, %s)", buffer_size(e, b));
@@ -343,16 +389,24 @@ static const char *place_output(emitter *e, int buffer)
                        e->spec->outputs[b->index].name, place_dense(e, b, own));
 }
 
+/* As many zeros as the array has numbers, those of all items. */
+static const char *zeros(emitter *e, const gram_buffer *b)
+{
+    const char *size = count(e, b, gram_format(e->ctx, "%s * %s", axis_size(e, b->rows), axis_size(e, b->cols)));
+    return gram_format(e->ctx, "%sgram_carve_zeros(workspace, &used, %s%s)", b->half ? "(uint16_t *)(void *)" : "", size,
+                       b->read_beyond ? " + GRAM_PAD" : "");
+}
+
 static const char *place_input(emitter *e, const gram_buffer *b)
 {
-    gram_axes axes = gram_input_axes(e->spec->inputs[b->index]);
-    const char *given = place_given(e, b, b->name, &axes);
-    if (!e->spec->inputs[b->index]->optional)
+    const gram_input *input = e->spec->inputs[b->index];
+    gram_axes axes = gram_input_axes(input);
+    const char *given =
+        gram_format(e->ctx, "%s%s", place_given(e, b, b->name, &axes), to_item(e, b, b->name, input->starts));
+    if (!input->optional)
         return given;
-    return gram_format(e->ctx,
-                       "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = "
-                       "%sgram_carve_zeros(workspace, &used, %s);\n}",
-                       given, b->name, b->name, b->half ? "(uint16_t *)(void *)" : "", buffer_size(e, b));
+    return gram_format(e->ctx, "%s\nif (!args->%s) { /* counts as zeros */\n    job->%s.data = %s;\n}", given, b->name,
+                       b->name, zeros(e, b));
 }
 
 /* In the workspace; or in an output's array until that is written, where the caller gave one. */
@@ -404,6 +458,8 @@ static bool is_used(const gram_plan *plan, int buffer)
 {
     const gram_buffer *b = &plan->buffers[buffer];
     bool counted = b->node == NULL && b->storage == GRAM_AT_INPUT && b->type == GRAM_INT;
+    if (b->storage == GRAM_AT_INPUT && plan->spec->inputs[b->index]->kind == GRAM_STARTS)
+        return false;
     for (int k = 0; k < plan->nsteps; k++)
         if (gram_writes(plan->steps[k], buffer))
             return true;

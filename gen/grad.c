@@ -48,12 +48,15 @@ static gram_input declaration(const gram_output *output)
                      .rows = column ? node->rows
                              : row  ? node->cols
                                     : node->rows,
-                     .batched = node->batched};
+                     .batched = node->batched,
+                     .starts = output->starts};
     in.cols = row || column ? gram_dim_number(1) : node->cols;
     if (output->over)
         in.kind = output->over->kind;
     else if (output->like)
         in = *output->like;
+    else if (in.kind == GRAM_TOKENS && output->starts)
+        in.kind = GRAM_TOKENS_FLAT;
     else if (in.kind == GRAM_TOKENS && gram_is_weights(node))
         in.kind = GRAM_MATRIX;
     in.name = output->name;
@@ -93,16 +96,11 @@ static gram_node *output_gradient(gram_reverse *r, gram_spec *out, const gram_ou
     return node->keep ? gram_node_binary(r->ctx, r->loc, GRAM_OP_KEEP, g, node->keep) : g;
 }
 
-static bool is_integer(const gram_input *in)
-{
-    return in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
-}
-
 static const gram_input *input_named(const gram_reverse *r, const char *name)
 {
     for (int k = 0; k < r->spec->ninputs; k++) {
         const gram_input *in = r->spec->inputs[k];
-        if (!strcmp(in->name, name) && is_integer(in))
+        if (!strcmp(in->name, name) && gram_input_is_integer(in))
             gram_fail(r->ctx, in->loc, "the gradient by %s: integers have no derivative", name);
         if (!strcmp(in->name, name))
             return in;
@@ -122,7 +120,7 @@ static const gram_input **inputs_named(const gram_reverse *r, int *n, const char
     for (int k = 0; k < *n; k++)
         inputs[k] = input_named(r, names[k]);
     for (int k = 0; k < spec->ninputs && !names; k++)
-        if (!is_integer(spec->inputs[k]))
+        if (!gram_input_is_integer(spec->inputs[k]))
             inputs[(*n)++] = spec->inputs[k];
     return inputs;
 }

@@ -137,6 +137,7 @@ typedef enum gram_kind {
     GRAM_PAIR_IDS,    /* rows x cols integers:              [batch, cols, rows]    */
     GRAM_COUNT,       /* 1 x 1 integer:                     [batch]                */
     GRAM_TOKENS_FLAT, /* tokens, {layout = "token"}:        [batch, cols, H, rows] */
+    GRAM_STARTS,      /* where the items' tokens start:     [batch + 1]            */
 } gram_kind;
 
 typedef struct gram_input {
@@ -150,6 +151,7 @@ typedef struct gram_input {
     gram_loc loc;
     int index;     /* position among the spec's inputs */
     bool optional; /* NULL counts as zeros: an output's gradient */
+    const struct gram_input *starts; /* ragged: the items' tokens lie end to end, without a batch axis, from here on */
 } gram_input;
 
 enum { GRAM_MOST_DEPTH = 10000 };
@@ -184,6 +186,7 @@ typedef struct gram_output {
     const gram_node *traced; /* after simplifying: the node as traced, whose heads and batch the array has */
     const gram_input *like;  /* a gradient: the input whose array's shape it has */
     const gram_input *over;  /* in place: the input whose array it overwrites where it differs from it */
+    const gram_input *starts; /* ragged, as of an input */
     bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 
@@ -206,7 +209,8 @@ typedef struct gram_spec {
     const char *name, *doc, *file;
     const char *text; /* the spec's source, for its hash */
     int nsizes;
-    const char *sizes[GRAM_SIZES]; /* runtime sizes in order of first use */
+    const char *sizes[GRAM_SIZES];        /* runtime sizes in order of first use */
+    const gram_input *starts[GRAM_SIZES]; /* of a size that each item has for itself; NULL: one for all */
     int ninputs;
     gram_input **inputs; /* in order of declaration */
     int noutputs;

@@ -7,6 +7,7 @@ static const char *const kind_axes[] = {
     [GRAM_TOKENS] = "bhcr", [GRAM_SCORES] = "bhcr",   [GRAM_MATRIX] = "hrc",
     [GRAM_VECTOR] = "bhr",  [GRAM_SCALAR] = "bh",     [GRAM_IDS] = "bhr",
     [GRAM_COUNT] = "bh",    [GRAM_PAIR_IDS] = "bhcr", [GRAM_TOKENS_FLAT] = "bchr",
+    [GRAM_STARTS] = "s",
 };
 
 static gram_axes axes_make(const char *letters, bool batched, int heads, gram_dim rows, gram_dim cols)
@@ -23,7 +24,43 @@ static gram_axes axes_make(const char *letters, bool batched, int heads, gram_di
 
 gram_axes gram_input_axes(const gram_input *input)
 {
-    return axes_make(kind_axes[input->kind], input->batched, input->heads, input->rows, input->cols);
+    return axes_make(kind_axes[input->kind], input->batched && !input->starts, input->heads, input->rows, input->cols);
+}
+
+const gram_input *gram_output_starts(const gram_output *output)
+{
+    const gram_input *as = output->like ? output->like : output->over;
+    return as ? as->starts : output->starts;
+}
+
+bool gram_is_ragged(const gram_spec *spec)
+{
+    bool ragged = false;
+    for (int s = 0; s < spec->nsizes; s++)
+        ragged = ragged || spec->starts[s];
+    return ragged;
+}
+
+const gram_input *gram_starts_of(const gram_spec *spec, gram_dim dim)
+{
+    for (int s = 0; s < spec->nsizes; s++)
+        if (spec->starts[s] && gram_dim_equal(dim, gram_dim_size(s)))
+            return spec->starts[s];
+    return NULL;
+}
+
+bool gram_dim_is_ragged(const gram_spec *spec, gram_dim dim)
+{
+    bool ragged = false;
+    for (int s = 0; s < spec->nsizes; s++)
+        ragged = ragged || (spec->starts[s] && dim.times[s]);
+    return ragged;
+}
+
+void gram_mean_sizes(const gram_spec *spec, int64_t batch, const int64_t *sizes, int64_t *mean)
+{
+    for (int s = 0; s < spec->nsizes; s++)
+        mean[s] = spec->starts[s] && batch > 0 ? sizes[s] / batch : sizes[s];
 }
 
 bool gram_is_weights(const gram_node *node)
@@ -37,8 +74,9 @@ gram_axes gram_output_axes(const gram_output *output)
     if (output->like || output->over)
         return gram_input_axes(output->like ? output->like : output->over);
     bool column = node->vector && gram_dim_is(node->cols, 1), row = node->vector && gram_dim_is(node->rows, 1);
-    const char *letters = column && row ? "bh" : column ? "bhr" : row ? "bhc" : gram_is_weights(node) ? "hrc" : "bhcr";
-    return axes_make(letters, node->batched, node->heads, node->rows, node->cols);
+    const char *matrix = output->starts ? "chr" : gram_is_weights(node) ? "hrc" : "bhcr";
+    const char *letters = column && row ? "bh" : column ? "bhr" : row ? "bhc" : matrix;
+    return axes_make(letters, node->batched && !output->starts, node->heads, node->rows, node->cols);
 }
 
 static bool has_axis(const gram_axes *axes, char letter)
@@ -61,7 +99,10 @@ const char *gram_axes_text(gram_ctx *ctx, const gram_axes *axes)
     gram_put(&text, "[");
     for (int i = 0; i < axes->n; i++) {
         const gram_axis *axis = &axes->axis[i];
-        gram_put(&text, "%s%s", i > 0 ? ", " : "", axis->letter == 'b' ? "batch" : gram_dim_text(ctx, axis->size));
+        const char *size = axis->letter == 'b'   ? "batch"
+                           : axis->letter == 's' ? "batch + 1"
+                                                 : gram_dim_text(ctx, axis->size);
+        gram_put(&text, "%s%s", i > 0 ? ", " : "", size);
     }
     gram_put(&text, "]");
     return text.data;
@@ -104,7 +145,9 @@ const gram_output *gram_overwritten_by(const gram_spec *spec, const gram_input *
 
 bool gram_input_is_integer(const gram_input *input)
 {
-    return input->kind == GRAM_IDS || input->kind == GRAM_PAIR_IDS || input->kind == GRAM_COUNT;
+    static const bool integers[] = {
+        [GRAM_IDS] = true, [GRAM_PAIR_IDS] = true, [GRAM_COUNT] = true, [GRAM_TOKENS_FLAT] = false, [GRAM_STARTS] = true};
+    return integers[input->kind];
 }
 
 gram_layout gram_layout_make(gram_ctx *ctx, const gram_spec *spec, const char *real)

@@ -7,10 +7,10 @@
 
 #include "ir.h"
 
-/* One axis of an array: 'b' batch, 'h' heads, 'r' the matrix's rows, 'c' its columns. */
+/* One axis of an array: 'b' batch, 'h' heads, 'r' the matrix's rows, 'c' its columns; 's' batch + 1 starts. */
 typedef struct gram_axis {
     char letter;
-    gram_dim size; /* 'h': the number of heads; 'b': unused, the batch is no size of the spec */
+    gram_dim size; /* 'h': the number of heads; 'b', 's': unused, the batch is no size of the spec */
 } gram_axis;
 
 /* The axes of an array in C order, outermost first. */
@@ -19,12 +19,23 @@ typedef struct gram_axes {
     gram_axis axis[4];
 } gram_axes;
 
+/* Of ragged tokens the size along the axis of tokens is that of all items together. */
 gram_axes gram_input_axes(const gram_input *input);
 /* Whether its values are integers (ids and counts): int32_t in the args struct, whatever the compute type. */
 bool gram_input_is_integer(const gram_input *input);
 /* A gradient is as its input, and so is what overwrites one; else a batched matrix is [batch, H, columns, rows], a
  * vector [batch, H, n], one number [batch, H], weights [H, r, c]. */
 gram_axes gram_output_axes(const gram_output *output);
+/* Has each item of the batch sizes of its own? */
+bool gram_is_ragged(const gram_spec *spec);
+/* Where the items' tokens start in the output's array, or NULL. */
+const gram_input *gram_output_starts(const gram_output *output);
+/* Where the items start along a size of their own; NULL: it is the same for all. */
+const gram_input *gram_starts_of(const gram_spec *spec, gram_dim dim);
+/* Is a size of the items' own in it? */
+bool gram_dim_is_ragged(const gram_spec *spec, gram_dim dim);
+/* The sizes of an item where all are equally long, which work is estimated by. */
+void gram_mean_sizes(const gram_spec *spec, int64_t batch, const int64_t *sizes, int64_t *mean);
 /* The output that overwrites the input in place, or NULL. */
 const gram_output *gram_overwritten_by(const gram_spec *spec, const gram_input *input);
 /* Whether an output lies as weights do, [H, r, c]: it has no items, and its columns are no tokens, for they are a known

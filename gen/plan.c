@@ -209,7 +209,7 @@ static void add_inputs(gram_planner *p)
     const gram_spec *spec = p->plan->spec;
     for (int k = 0; k < spec->ninputs; k++) {
         const gram_input *in = spec->inputs[k];
-        bool integer = in->kind == GRAM_IDS || in->kind == GRAM_PAIR_IDS || in->kind == GRAM_COUNT;
+        bool integer = gram_input_is_integer(in);
         gram_plan_new_buffer(p, (gram_buffer){.name = in->name,
                                               .storage = GRAM_AT_INPUT,
                                               .type = integer ? GRAM_INT : GRAM_REAL,
@@ -257,10 +257,9 @@ static void add_outputs(gram_planner *p)
         b.index = k;
         const gram_input *over = spec->outputs[k].over, *like = over ? over : spec->outputs[k].like;
         b.batched &= !spec->outputs[k].summed;
-        b.flat = like && like->kind == GRAM_TOKENS_FLAT;
-        b.weights = like ? is_weights(like)
-                         : gram_is_weights(spec->outputs[k].traced) && !gram_dim_is(node->rows, 1) &&
-                               !gram_dim_is(node->cols, 1);
+        const bool ragged = spec->outputs[k].starts, line = gram_dim_is(node->rows, 1) || gram_dim_is(node->cols, 1);
+        b.flat = like ? like->kind == GRAM_TOKENS_FLAT : ragged && !node->vector;
+        b.weights = like ? is_weights(like) : gram_is_weights(spec->outputs[k].traced) && !line && !ragged;
         b.half = *p->plan->real->half;
         int buffer = gram_plan_new_buffer(p, b);
         if ((!b.half || over) && !is_view(node) && !p->buffer[node->id] && b.heads == node->heads &&

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "layout.h"
 #include "printer.h"
 
 const gram_print_type gram_print_types[] = {
@@ -47,6 +48,12 @@ const char *gram_print_item(gram_ctx *ctx, const gram_spec *spec, const gram_ste
     if (has_items(step->each) && !has_items(each))
         return batched ? gram_format(ctx, "batch / %s", gram_print_dim(ctx, spec, step->each)) : "0";
     return step->batched ? "batch" : "0";
+}
+
+/* The index of the batch's item: one kernel after the other runs where items have sizes of their own. */
+const char *gram_print_batch(gram_ctx *ctx, const gram_spec *spec, const gram_step *step)
+{
+    return gram_is_ragged(spec) ? "job->item" : gram_print_item(ctx, spec, step, gram_dim_number(1), true);
 }
 
 /* Which of the items that `each` makes. */
@@ -149,8 +156,7 @@ static const char *one_number(gram_printer *p, const gram_instr *instr)
     case GRAM_I_LOOP:
         return "(gram_int)column";
     case GRAM_I_BATCH:
-        return gram_format(p->ctx, "(gram_int)(%s)",
-                           gram_print_item(p->ctx, p->plan->spec, p->step, gram_dim_number(1), true));
+        return gram_format(p->ctx, "(gram_int)(%s)", gram_print_batch(p->ctx, p->plan->spec, p->step));
     case GRAM_I_ITEM:
         return gram_format(p->ctx, "(gram_int)(%s)", gram_print_part(p->ctx, p->plan->spec, p->step));
     default:

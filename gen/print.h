@@ -32,6 +32,7 @@ const char *gram_print_dim(gram_ctx *ctx, const gram_spec *spec, gram_dim dim);
 /* The head whose part of an array with that many heads the step reads: "head / 4", "0". */
 const char *gram_print_head(gram_ctx *ctx, const gram_step *step, int heads);
 /* Which of an array's items the step is at, and which of those that its own `each` makes: "batch / job->m". */
+const char *gram_print_batch(gram_ctx *ctx, const gram_spec *spec, const gram_step *step);
 const char *gram_print_item(gram_ctx *ctx, const gram_spec *spec, const gram_step *step, gram_dim each, bool batched);
 const char *gram_print_part(gram_ctx *ctx, const gram_spec *spec, const gram_step *step);
 /* The matrix of a buffer or pack for the step's head and item: "gram_at(&job->Q, batch, head / 4)". */

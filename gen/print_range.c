@@ -20,7 +20,7 @@ static const char *range_leaf(gram_ctx *ctx, const gram_spec *spec, const gram_s
         at = "column";
         break;
     case GRAM_OP_BATCH:
-        at = gram_print_item(ctx, spec, step, gram_dim_number(1), true);
+        at = gram_print_batch(ctx, spec, step);
         break;
     case GRAM_OP_ITEM:
         at = gram_print_part(ctx, spec, step);

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "layout.h"
+
 typedef struct slice {
     const gram_node *node; /* NULL: no output needs it */
     int head, part;        /* part: which of node.each items */
@@ -420,9 +422,44 @@ void gram_reference_loop(gram_ctx *ctx, const gram_spec *spec, int64_t item, int
     run_all(&run, item, columns);
 }
 
+/* The view from token `start` on, where tokens lie end to end. */
+static gram_view from_token(gram_view view, const gram_spec *spec, gram_dim rows, int64_t start)
+{
+    view.data += start * (gram_dim_is_ragged(spec, rows) ? view.row : view.col);
+    view.batch = 0;
+    return view;
+}
+
+/* One item, whose sizes are its own. */
+static void run_ragged(gram_ctx *ctx, const gram_spec *spec, int64_t item, const int64_t *all, const gram_view *inputs,
+                       const gram_view *outputs)
+{
+    int64_t *sizes = gram_alloc(ctx, GRAM_SIZES * sizeof *sizes);
+    gram_view *in = gram_alloc(ctx, (size_t)spec->ninputs * sizeof *in);
+    gram_view *out = gram_alloc(ctx, (size_t)spec->noutputs * sizeof *out);
+    for (int s = 0; s < spec->nsizes; s++) {
+        const double *starts = spec->starts[s] ? inputs[spec->starts[s]->index].data + item : NULL;
+        sizes[s] = starts ? (int64_t)(starts[1] - starts[0]) : all[s];
+    }
+    for (int k = 0; k < spec->ninputs; k++) {
+        const gram_input *input = spec->inputs[k], *starts = input->starts;
+        in[k] = starts ? from_token(inputs[k], spec, input->rows, (int64_t)inputs[starts->index].data[item]) : inputs[k];
+    }
+    for (int k = 0; k < spec->noutputs; k++) {
+        const gram_input *starts = gram_output_starts(&spec->outputs[k]);
+        const gram_dim rows = spec->outputs[k].node->rows;
+        out[k] = starts ? from_token(outputs[k], spec, rows, (int64_t)inputs[starts->index].data[item]) : outputs[k];
+    }
+    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = in, .outputs = out};
+    run_all(&run, item, 1);
+}
+
 void gram_reference(gram_ctx *ctx, const gram_spec *spec, int64_t batch, const int64_t *sizes, const gram_view *inputs,
                     const gram_view *outputs)
 {
     run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = inputs, .outputs = outputs};
-    run_all(&run, 0, batch);
+    for (int64_t item = 0; item < batch && gram_is_ragged(spec); item++)
+        run_ragged(ctx, spec, item, sizes, inputs, outputs);
+    if (batch == 0 || !gram_is_ragged(spec))
+        run_all(&run, 0, batch);
 }

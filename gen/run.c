@@ -146,8 +146,11 @@ static double step_work(const gram_step *step, const gram_binding *b)
 static double plan_work(const gram_plan *plan, const gram_binding *b)
 {
     double work = 0;
+    gram_binding mean = *b;
+    if (plan)
+        gram_mean_sizes(plan->spec, b->batch, b->sizes, mean.sizes);
     for (int k = 0; plan && k < plan->nsteps; k++)
-        work += step_work(plan->steps[k], b);
+        work += step_work(plan->steps[k], &mean);
     return work;
 }
 

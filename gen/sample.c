@@ -45,12 +45,28 @@ static void fill_reals(gram_random *random, const gram_array *array, int64_t cou
         gram_array_set(array, i, scale * gram_random_normal(random));
 }
 
+/* Items of any lengths, none too, that together are as long as the size says. */
+static void fill_starts(gram_random *random, const gram_spec *spec, const gram_input *input, const int64_t *sizes,
+                        int32_t *starts, int64_t items)
+{
+    int64_t total = 0;
+    for (int s = 0; s < spec->nsizes; s++)
+        total = spec->starts[s] == input ? sizes[s] : total;
+    starts[0] = 0;
+    for (int64_t k = 1; k <= items; k++) {
+        const double rest = (double)(total - starts[k - 1]), share = k < items ? gram_random_uniform(random) : 1;
+        starts[k] = starts[k - 1] + (int32_t)(rest * fmin(1, share * 2 / (double)(items - k + 1)));
+    }
+}
+
 static void fill(const gram_kernel *kernel, const gram_input *input, const int64_t *sizes, gram_random *random,
                  const gram_array *array)
 {
     int64_t count = gram_array_count(array->dtype, array->ndim, array->shape);
     int64_t cols = gram_dim_value(input->cols, sizes);
-    if (gram_input_is_integer(input)) {
+    if (input->kind == GRAM_STARTS) {
+        fill_starts(random, kernel->build.spec, input, sizes, array->data, count - 1);
+    } else if (gram_input_is_integer(input)) {
         int64_t below = input->below > 0 ? input->below : largest(kernel, sizes) + 1;
         fill_integers(random, array->data, count, below < INT32_MAX ? below : INT32_MAX);
     } else {
@@ -67,9 +83,11 @@ int gram_sample(const gram_kernel *kernel, const gram_input *input, int64_t batc
     int64_t shape[4];
     int n = 0;
     for (int k = 0; k < axes.n; k++) {
-        bool is_batch = axes.axis[k].letter == 'b';
-        if (!is_batch || batch >= 0)
-            shape[n++] = is_batch ? batch : gram_dim_value(axes.axis[k].size, sizes);
+        char letter = axes.axis[k].letter;
+        if (letter == 's')
+            shape[n++] = (batch >= 0 ? batch : 1) + 1;
+        else if (letter != 'b' || batch >= 0)
+            shape[n++] = letter == 'b' ? batch : gram_dim_value(axes.axis[k].size, sizes);
     }
     if (gram_array_new(array, gram_input_is_integer(input) ? GRAM_I4 : real, n, shape, message, size) != 0)
         return -1;

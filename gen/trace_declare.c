@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "layout.h"
 #include "trace.h"
 
 enum { MOST_HEADS = 4096, MOST_INPUTS = 4096 };
@@ -155,7 +156,7 @@ typedef struct kind_row {
 } kind_row;
 
 static const kind_row kinds[] = {
-    {"tokens", GRAM_TOKENS, 2, true, " heads layout key "},
+    {"tokens", GRAM_TOKENS, 2, true, " heads layout ragged key "},
     {"scores", GRAM_SCORES, 2, true, " heads key "},
     {"matrix", GRAM_MATRIX, 2, false, " heads key "},
     {"vector", GRAM_VECTOR, 1, false, " heads batch key "},
@@ -169,6 +170,41 @@ static const kind_row kinds[] = {
 static bool holds_integers(gram_kind kind)
 {
     return kind == GRAM_IDS || kind == GRAM_PAIR_IDS || kind == GRAM_COUNT;
+}
+
+static void add_input(gram_tracer *t, gram_input *input)
+{
+    gram_spec *spec = t->spec;
+    if (spec->ninputs == t->ninputs_capacity) {
+        t->ninputs_capacity = t->ninputs_capacity ? 2 * t->ninputs_capacity : 16;
+        gram_input **grown = gram_alloc(t->ctx, (size_t)t->ninputs_capacity * sizeof *grown);
+        if (spec->ninputs)
+            memcpy(grown, spec->inputs, (size_t)spec->ninputs * sizeof *grown);
+        spec->inputs = grown;
+    }
+    if (spec->ninputs == MOST_INPUTS)
+        gram_fail(t->ctx, gram_here(t), "more than %d inputs", MOST_INPUTS);
+    input->index = spec->ninputs;
+    spec->inputs[spec->ninputs++] = input;
+}
+
+static gram_input *new_input(gram_tracer *t, const char *name, gram_kind kind)
+{
+    gram_input *input = gram_alloc(t->ctx, sizeof *input);
+    *input = (gram_input){.name = name,
+                          .kind = kind,
+                          .rows = gram_dim_number(1),
+                          .cols = gram_dim_number(1),
+                          .loc = gram_here(t)};
+    return input;
+}
+
+static const gram_input *add_starts(gram_tracer *t, const char *name)
+{
+    gram_claim_name(t, name, "ragged:");
+    gram_input *starts = new_input(t, name, GRAM_STARTS);
+    add_input(t, starts);
+    return starts;
 }
 
 typedef struct option_row {
@@ -187,6 +223,17 @@ static void read_layout(gram_tracer *t, gram_input *input, const char *what)
     if (strcmp(layout, "token") != 0 && strcmp(layout, "head") != 0)
         gram_fail(t->ctx, gram_here(t), "%s: layout is \"token\" or \"head\", not %s", what, gram_describe(t, -1));
     input->kind = strcmp(layout, "token") == 0 ? GRAM_TOKENS_FLAT : GRAM_TOKENS;
+}
+
+/* The name of the array that says where each item's tokens start. */
+static void read_ragged(gram_tracer *t, gram_input *input, const char *what)
+{
+    const char *name = gram_check_name(t, -1, gram_format(t->ctx, "%s: ragged", what));
+    const gram_input *known = gram_find_input(t->spec, name);
+    if (known && known->kind != GRAM_STARTS)
+        gram_fail(t->ctx, gram_here(t), "%s: ragged: the name %s is already the input of line %d", what, name,
+                  known->loc.line);
+    input->starts = known ? known : add_starts(t, name);
 }
 
 static void read_batch(gram_tracer *t, gram_input *input, const char *what)
@@ -209,14 +256,12 @@ static void read_key(gram_tracer *t, gram_input *input, const char *what)
 }
 
 static const option_row options[] = {
-    {"heads", read_heads}, {"layout", read_layout}, {"batch", read_batch},
+    {"heads", read_heads}, {"layout", read_layout}, {"ragged", read_ragged}, {"batch", read_batch},
     {"below", read_below}, {"key", read_key},       {NULL, NULL},
 };
 
 static void read_option(gram_tracer *t, gram_input *input, const kind_row *kind, const char *what, const char *name)
 {
-    if (strcmp(name, "ragged") == 0)
-        gram_fail(t->ctx, gram_here(t), "%s: ragged is not available yet", what);
     if (!gram_is_listed(kind->options, name))
         gram_fail(t->ctx, gram_here(t), "%s has no option %s: there are%.*s", what, name,
                   (int)strlen(kind->options) - 1, kind->options);
@@ -240,20 +285,59 @@ static void read_options(gram_tracer *t, int index, gram_input *input, const kin
     }
 }
 
+/* ---- ragged tokens ---- */
+
+static int size_of(const gram_spec *spec, gram_dim dim)
+{
+    for (int s = 0; s < spec->nsizes; s++)
+        if (gram_dim_equal(dim, gram_dim_size(s)))
+            return s;
+    return -1;
+}
+
+/* A size is either one for all items or each item's own, and then in every array. */
+static void check_size(gram_tracer *t, const gram_input *input, int s, const char *what)
+{
+    const gram_spec *spec = t->spec;
+    const char *size = spec->sizes[s], *starts = input->starts->name;
+    for (int k = 0; k < spec->ninputs && !spec->starts[s]; k++)
+        if (spec->inputs[k]->rows.times[s] || spec->inputs[k]->cols.times[s])
+            gram_fail(t->ctx, gram_here(t), "%s: ragged, but %s of line %d has one %s for all items", what,
+                      spec->inputs[k]->name, spec->inputs[k]->loc.line, size);
+    if (spec->starts[s] && spec->starts[s] != input->starts)
+        gram_fail(t->ctx, gram_here(t), "%s: ragged: where the items' %s start is in %s already", what, size,
+                  spec->starts[s]->name);
+    for (int other = 0; other < spec->nsizes; other++)
+        if (other != s && spec->starts[other] == input->starts)
+            gram_fail(t->ctx, gram_here(t), "%s: ragged: %s says where the items' %s start, and is not for %s too", what,
+                      starts, spec->sizes[other], size);
+}
+
+static void claim_size(gram_tracer *t, gram_input *input, const char *what)
+{
+    const int s = size_of(t->spec, input->cols);
+    if (s < 0 || !gram_dim_known(input->rows))
+        gram_fail(t->ctx, gram_here(t), "%s: ragged: the number of tokens is a name, and they are of a known size", what);
+    check_size(t, input, s, what);
+    t->spec->starts[s] = input->starts;
+    input->kind = GRAM_TOKENS_FLAT;
+}
+
+/* The arrays that can hold items of different sizes: tokens that say so, and ids without heads. */
+static void check_ragged(gram_tracer *t, gram_input *input, const char *what)
+{
+    const gram_spec *spec = t->spec;
+    if (input->starts)
+        claim_size(t, input, what);
+    else if (input->kind == GRAM_IDS && !input->heads)
+        input->starts = gram_starts_of(spec, input->rows);
+    else if (gram_dim_is_ragged(spec, input->rows) || gram_dim_is_ragged(spec, input->cols))
+        gram_fail(t->ctx, gram_here(t), "%s: each item has a number of tokens of its own, so these are ragged too", what);
+}
+
 static gram_node *input_node(gram_tracer *t, gram_input *input)
 {
-    gram_spec *spec = t->spec;
-    if (spec->ninputs == t->ninputs_capacity) {
-        t->ninputs_capacity = t->ninputs_capacity ? 2 * t->ninputs_capacity : 16;
-        gram_input **grown = gram_alloc(t->ctx, (size_t)t->ninputs_capacity * sizeof *grown);
-        if (spec->ninputs)
-            memcpy(grown, spec->inputs, (size_t)spec->ninputs * sizeof *grown);
-        spec->inputs = grown;
-    }
-    if (spec->ninputs == MOST_INPUTS)
-        gram_fail(t->ctx, gram_here(t), "more than %d inputs", MOST_INPUTS);
-    input->index = spec->ninputs;
-    spec->inputs[spec->ninputs++] = input;
+    add_input(t, input);
     gram_node like = {.type = holds_integers(input->kind) ? GRAM_INT : GRAM_REAL,
                       .rows = input->rows,
                       .cols = input->cols,
@@ -289,14 +373,9 @@ static bool is_computed(gram_dim dim)
 static int declare(gram_tracer *t, lua_State *lua)
 {
     const kind_row *kind = find_kind(t, luaL_checkstring(lua, 1));
-    gram_input *input = gram_alloc(t->ctx, sizeof *input);
     lua_settop(lua, 3 + kind->sizes);
-    *input = (gram_input){.name = gram_check_name(t, 2, kind->name),
-                          .kind = kind->kind,
-                          .batched = kind->batched,
-                          .rows = gram_dim_number(1),
-                          .cols = gram_dim_number(1),
-                          .loc = gram_here(t)};
+    gram_input *input = new_input(t, gram_check_name(t, 2, kind->name), kind->kind);
+    input->batched = kind->batched;
     const char *what = gram_format(t->ctx, "%s %s", kind->name, input->name);
     gram_claim_name(t, input->name, kind->name);
     if (kind->sizes > 0)
@@ -307,6 +386,7 @@ static int declare(gram_tracer *t, lua_State *lua)
         gram_fail(t->ctx, gram_here(t), "%s: the size of an input is a number or one name", what);
     read_options(t, 3 + kind->sizes, input, kind, what);
     gram_claim_name(t, input->name, kind->name); /* its own sizes may have taken the name */
+    check_ragged(t, input, what);
     count_parameters(t->spec, input);
     gram_push_matrix(t, input_node(t, input));
     return 1;

@@ -36,6 +36,19 @@ static int read_output_names(gram_tracer *t, lua_State *lua, int index, gram_out
     return n;
 }
 
+/* Items of different sizes lie end to end, a token after the other: so tokens and vectors can, not pairs. */
+static const gram_input *find_starts(gram_tracer *t, const gram_output *output)
+{
+    const gram_node *node = output->node;
+    const bool column = node->vector && gram_dim_is(node->cols, 1);
+    const gram_dim tokens = column ? node->rows : node->cols, others = column ? node->cols : node->rows;
+    const gram_input *starts = gram_starts_of(t->spec, tokens);
+    if (gram_dim_is_ragged(t->spec, others) || (gram_dim_is_ragged(t->spec, tokens) && !starts))
+        gram_fail(t->ctx, gram_here(t), "the output %s, %s: no array holds that for items of different sizes",
+                  output->name, gram_shape_text(t->ctx, node));
+    return starts;
+}
+
 /* Lua walks a table in no order that would be the same on every run, so the outputs are made in that of their names. */
 static void read_outputs(gram_tracer *t, lua_State *lua, int index)
 {
@@ -58,6 +71,7 @@ static void read_outputs(gram_tracer *t, lua_State *lua, int index)
                       "the output %s, %s, is inside of each: only what its function returns leaves it", output->name,
                       gram_node_text(t->ctx, node));
         output->node = gram_as_type(t, node, GRAM_REAL);
+        output->starts = find_starts(t, output);
         gram_check_inside_scan(t, output);
         lua_pop(lua, 1);
     }

@@ -142,6 +142,13 @@ static inline gram_real *gram_carve_zeros(void *workspace, size_t *used, int64_t
     return place;
 }
 
+/* Adds `count` numbers to those of `sum`. */
+static inline void gram_add(gram_real *sum, const gram_real *from, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        sum[k] += from[k];
+    }
+}
+
 /* Runs one phase on the team, or on the calling thread where there is none. */
 static inline void gram_run(const gram_team *team, void (*task)(void *job, int thread), void *job) {
     if (team) {
