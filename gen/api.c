@@ -12,10 +12,9 @@ static const char *const jit_names[GRAM_NJITS] = {
     [GRAM_JIT_TCC] = "tcc", [GRAM_JIT_CC] = "cc", [GRAM_JIT_REFERENCE] = "reference"};
 
 static const char *const kind_names[] = {
-    [GRAM_TOKENS] = "tokens", [GRAM_SCORES] = "scores", [GRAM_MATRIX] = "matrix",
-    [GRAM_VECTOR] = "vector", [GRAM_SCALAR] = "scalar", [GRAM_IDS] = "ids",
-    [GRAM_COUNT] = "count",   [GRAM_PAIR_IDS] = "ids",  [GRAM_TOKENS_FLAT] = "tokens",
-    [GRAM_STARTS] = "starts",
+    [GRAM_TOKENS] = "tokens",      [GRAM_SCORES] = "scores", [GRAM_MATRIX] = "matrix", [GRAM_VECTOR] = "vector",
+    [GRAM_SCALAR] = "scalar",      [GRAM_IDS] = "ids",       [GRAM_COUNT] = "count",   [GRAM_PAIR_IDS] = "ids",
+    [GRAM_TOKENS_FLAT] = "tokens", [GRAM_STARTS] = "starts",
 };
 
 static gram_status report(gram_status status, char *message, size_t size, const char *text)

@@ -198,7 +198,8 @@ static void check_numbers(binder *b)
         gram_axes axes = gram_input_axes(b->spec->inputs[i]);
         for (int k = 0; k < axes.n && bound->argument; k++) {
             const gram_axis *axis = &axes.axis[k];
-            if (axis->letter != 'b' && axis->letter != 's' && bound->array.shape[k] != gram_dim_value(axis->size, b->binding->sizes))
+            if (axis->letter != 'b' && axis->letter != 's' &&
+                bound->array.shape[k] != gram_dim_value(axis->size, b->binding->sizes))
                 misfit(b->ctx, bound->argument, gram_axes_text(b->ctx, &axes));
         }
     }

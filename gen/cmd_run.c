@@ -183,7 +183,8 @@ static int learn_sizes(job *j, const gram_input *input, const gram_array *array)
 
 static bool needs_size(const gram_spec *spec, const gram_input *input, int s)
 {
-    return spec->starts[s] == input || gram_dim_equal(input->rows, gram_dim_size(s)) || gram_dim_equal(input->cols, gram_dim_size(s));
+    return spec->starts[s] == input || gram_dim_equal(input->rows, gram_dim_size(s)) ||
+           gram_dim_equal(input->cols, gram_dim_size(s));
 }
 
 static int add_random_input(job *j, const gram_input *input)

@@ -13,8 +13,8 @@
 #include "wrap.h"
 
 extern const gram_script gram_template_pack, gram_template_codes, gram_template_args, gram_template_declare,
-    gram_template_place, gram_template_kernel, gram_template_header, gram_template_file, gram_template_jit, gram_template_entry,
-    gram_template_ragged;
+    gram_template_place, gram_template_kernel, gram_template_header, gram_template_file, gram_template_jit,
+    gram_template_entry, gram_template_ragged;
 
 /* --- packs -------------------------------------------------------------------------------------------------------- */
 

@@ -393,8 +393,8 @@ static const char *place_output(emitter *e, int buffer)
 static const char *zeros(emitter *e, const gram_buffer *b)
 {
     const char *size = count(e, b, gram_format(e->ctx, "%s * %s", axis_size(e, b->rows), axis_size(e, b->cols)));
-    return gram_format(e->ctx, "%sgram_carve_zeros(workspace, &used, %s%s)", b->half ? "(uint16_t *)(void *)" : "", size,
-                       b->read_beyond ? " + GRAM_PAD" : "");
+    return gram_format(e->ctx, "%sgram_carve_zeros(workspace, &used, %s%s)", b->half ? "(uint16_t *)(void *)" : "",
+                       size, b->read_beyond ? " + GRAM_PAD" : "");
 }
 
 static const char *place_input(emitter *e, const gram_buffer *b)

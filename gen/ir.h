@@ -149,8 +149,8 @@ typedef struct gram_input {
     int64_t below;   /* integers: values are in [0, below) where below > 0 */
     const char *key; /* the tensor's name in a weights file, or NULL */
     gram_loc loc;
-    int index;     /* position among the spec's inputs */
-    bool optional; /* NULL counts as zeros: an output's gradient */
+    int index;                       /* position among the spec's inputs */
+    bool optional;                   /* NULL counts as zeros: an output's gradient */
     const struct gram_input *starts; /* ragged: the items' tokens lie end to end, without a batch axis, from here on */
 } gram_input;
 
@@ -183,11 +183,11 @@ struct gram_node {
 typedef struct gram_output {
     const char *name;
     gram_node *node;
-    const gram_node *traced; /* after simplifying: the node as traced, whose heads and batch the array has */
-    const gram_input *like;  /* a gradient: the input whose array's shape it has */
-    const gram_input *over;  /* in place: the input whose array it overwrites where it differs from it */
+    const gram_node *traced;  /* after simplifying: the node as traced, whose heads and batch the array has */
+    const gram_input *like;   /* a gradient: the input whose array's shape it has */
+    const gram_input *over;   /* in place: the input whose array it overwrites where it differs from it */
     const gram_input *starts; /* ragged, as of an input */
-    bool summed;             /* a gradient: the sum over the batch's items, where the input is the same for all */
+    bool summed;              /* a gradient: the sum over the batch's items, where the input is the same for all */
 } gram_output;
 
 /* A node whose value an input holds too, so that no kernel need compute it: a gradient's, of an output that is

@@ -4,10 +4,9 @@
 
 /* Axes by kind of declaration, outermost first; a letter that the declaration does not have is left out. */
 static const char *const kind_axes[] = {
-    [GRAM_TOKENS] = "bhcr", [GRAM_SCORES] = "bhcr",   [GRAM_MATRIX] = "hrc",
-    [GRAM_VECTOR] = "bhr",  [GRAM_SCALAR] = "bh",     [GRAM_IDS] = "bhr",
-    [GRAM_COUNT] = "bh",    [GRAM_PAIR_IDS] = "bhcr", [GRAM_TOKENS_FLAT] = "bchr",
-    [GRAM_STARTS] = "s",
+    [GRAM_TOKENS] = "bhcr",      [GRAM_SCORES] = "bhcr", [GRAM_MATRIX] = "hrc", [GRAM_VECTOR] = "bhr",
+    [GRAM_SCALAR] = "bh",        [GRAM_IDS] = "bhr",     [GRAM_COUNT] = "bh",   [GRAM_PAIR_IDS] = "bhcr",
+    [GRAM_TOKENS_FLAT] = "bchr", [GRAM_STARTS] = "s",
 };
 
 static gram_axes axes_make(const char *letters, bool batched, int heads, gram_dim rows, gram_dim cols)
@@ -145,8 +144,11 @@ const gram_output *gram_overwritten_by(const gram_spec *spec, const gram_input *
 
 bool gram_input_is_integer(const gram_input *input)
 {
-    static const bool integers[] = {
-        [GRAM_IDS] = true, [GRAM_PAIR_IDS] = true, [GRAM_COUNT] = true, [GRAM_TOKENS_FLAT] = false, [GRAM_STARTS] = true};
+    static const bool integers[] = {[GRAM_IDS] = true,
+                                    [GRAM_PAIR_IDS] = true,
+                                    [GRAM_COUNT] = true,
+                                    [GRAM_TOKENS_FLAT] = false,
+                                    [GRAM_STARTS] = true};
     return integers[input->kind];
 }
 

@@ -443,7 +443,8 @@ static void run_ragged(gram_ctx *ctx, const gram_spec *spec, int64_t item, const
     }
     for (int k = 0; k < spec->ninputs; k++) {
         const gram_input *input = spec->inputs[k], *starts = input->starts;
-        in[k] = starts ? from_token(inputs[k], spec, input->rows, (int64_t)inputs[starts->index].data[item]) : inputs[k];
+        in[k] =
+            starts ? from_token(inputs[k], spec, input->rows, (int64_t)inputs[starts->index].data[item]) : inputs[k];
     }
     for (int k = 0; k < spec->noutputs; k++) {
         const gram_input *starts = gram_output_starts(&spec->outputs[k]);

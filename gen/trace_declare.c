@@ -191,11 +191,8 @@ static void add_input(gram_tracer *t, gram_input *input)
 static gram_input *new_input(gram_tracer *t, const char *name, gram_kind kind)
 {
     gram_input *input = gram_alloc(t->ctx, sizeof *input);
-    *input = (gram_input){.name = name,
-                          .kind = kind,
-                          .rows = gram_dim_number(1),
-                          .cols = gram_dim_number(1),
-                          .loc = gram_here(t)};
+    *input = (gram_input){
+        .name = name, .kind = kind, .rows = gram_dim_number(1), .cols = gram_dim_number(1), .loc = gram_here(t)};
     return input;
 }
 
@@ -256,8 +253,9 @@ static void read_key(gram_tracer *t, gram_input *input, const char *what)
 }
 
 static const option_row options[] = {
-    {"heads", read_heads}, {"layout", read_layout}, {"ragged", read_ragged}, {"batch", read_batch},
-    {"below", read_below}, {"key", read_key},       {NULL, NULL},
+    {"heads", read_heads}, {"layout", read_layout}, {"ragged", read_ragged},
+    {"batch", read_batch}, {"below", read_below},   {"key", read_key},
+    {NULL, NULL},
 };
 
 static void read_option(gram_tracer *t, gram_input *input, const kind_row *kind, const char *what, const char *name)
@@ -309,15 +307,16 @@ static void check_size(gram_tracer *t, const gram_input *input, int s, const cha
                   spec->starts[s]->name);
     for (int other = 0; other < spec->nsizes; other++)
         if (other != s && spec->starts[other] == input->starts)
-            gram_fail(t->ctx, gram_here(t), "%s: ragged: %s says where the items' %s start, and is not for %s too", what,
-                      starts, spec->sizes[other], size);
+            gram_fail(t->ctx, gram_here(t), "%s: ragged: %s says where the items' %s start, and is not for %s too",
+                      what, starts, spec->sizes[other], size);
 }
 
 static void claim_size(gram_tracer *t, gram_input *input, const char *what)
 {
     const int s = size_of(t->spec, input->cols);
     if (s < 0 || !gram_dim_known(input->rows))
-        gram_fail(t->ctx, gram_here(t), "%s: ragged: the number of tokens is a name, and they are of a known size", what);
+        gram_fail(t->ctx, gram_here(t), "%s: ragged: the number of tokens is a name, and they are of a known size",
+                  what);
     check_size(t, input, s, what);
     t->spec->starts[s] = input->starts;
     input->kind = GRAM_TOKENS_FLAT;
@@ -332,7 +331,8 @@ static void check_ragged(gram_tracer *t, gram_input *input, const char *what)
     else if (input->kind == GRAM_IDS && !input->heads)
         input->starts = gram_starts_of(spec, input->rows);
     else if (gram_dim_is_ragged(spec, input->rows) || gram_dim_is_ragged(spec, input->cols))
-        gram_fail(t->ctx, gram_here(t), "%s: each item has a number of tokens of its own, so these are ragged too", what);
+        gram_fail(t->ctx, gram_here(t), "%s: each item has a number of tokens of its own, so these are ragged too",
+                  what);
 }
 
 static gram_node *input_node(gram_tracer *t, gram_input *input)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from arrays import load, shape_of  # noqa: E402
+from arrays import load, shape_of, starts_of  # noqa: E402
 from command import Tally  # noqa: E402
 from linear import LINEAR, load_form  # noqa: E402
 
@@ -19,13 +19,13 @@ def arrays(ports, sizes, rng, prefix=""):
     for port in ports:
         shape = shape_of(port, sizes)
         random = rng.integers(0, 3, shape, dtype="i4") if port.integer else rng.standard_normal(shape, "f4")
-        given[prefix + port.name] = random
+        given[prefix + port.name] = starts_of(sizes) if port.kind == "starts" else random
     return given
 
 
 def threads():
     """Sums over queries are added up in parts, of which one head of few items has several."""
-    for spec in ("gqa_softcap", "rbf", "alibi", "documents", "laplace", "window"):
+    for spec in ("gqa_softcap", "rbf", "alibi", "documents", "laplace", "window", "packed"):
         for sizes in ({"batch": 1, "n": 300, "m": 300}, {"batch": 3, "n": 131, "m": 131}):
             found = []
             for count in (1, 2, 3, 7):

@@ -4,7 +4,7 @@
  * A row of a table names the spec, the options it is given, the arrays and the function; a spec may have several rows.
  * Arrays are written NAME=AXES with four letters: batch, head, then column and row (of weights: row and column). A
  * letter is a size of the problem below, a digit a number, a dot an axis that the array does not have; NAME#AXES holds
- * integers from 0 to 3.
+ * integers from 0 to 3, and NAME@AXES where ragged items start: some are empty, and the last ends at n.
  *
  * To add one: a function that stores the outputs of one batch item, and a row in a table. */
 #ifndef GRAM_TESTS_ORACLE_H

@@ -401,6 +401,31 @@ static void onnx_short_mask(problem *p, int64_t b)
 
 #define ONNX "q_num_heads=4 kv_num_heads=2 head_size=d v_head_size=e "
 
+/* Columns `from` to `to` of a head of an array [n, heads, d]. */
+static mat packed_tokens(problem *p, const char *name, int64_t head, int64_t heads, int64_t from, int64_t to)
+{
+    mat part = zeros(p, p->d, to - from);
+    for (int64_t j = from; j < to; j++)
+        for (int64_t i = 0; i < p->d; i++)
+            *at(part, i, j - from) = find(p, name)->data[(j * heads + head) * p->d + i];
+    return part;
+}
+
+/* V softmax(causal K'Q / sqrt d) of the item's own tokens, 4 heads of queries on 2 of keys */
+static void packed(problem *p, int64_t b)
+{
+    int64_t from = (int64_t)find(p, "starts")->data[b], to = (int64_t)find(p, "starts")->data[b + 1];
+    for (int64_t h = 0; h < 4; h++) {
+        mat Q = packed_tokens(p, "Q", h, 4, from, to), K = packed_tokens(p, "K", h / 2, 2, from, to);
+        mat S = causal(scores_of(K, Q)), O = mul(packed_tokens(p, "V", h / 2, 2, from, to), softmax(S)), lse = logsum(S);
+        for (int64_t j = from; j < to; j++) {
+            for (int64_t i = 0; i < p->d; i++)
+                find(p, "O")->data[(j * 4 + h) * p->d + i] = *at(O, i, j - from);
+            find(p, "lse")->data[h * p->n + j] = *at(lse, 0, j - from);
+        }
+    }
+}
+
 static const oracle oracles_practice[] = {
     {"gqa_softcap", "d", "Q=b8nd K=b2md V=b2md", "O=b8nd lse=b8.n", gqa_softcap},
     {"sigmoid", "d", "Q=b8nd K=b8md V=b8md", "O=b8nd", sigmoid_attention},
@@ -408,6 +433,7 @@ static const oracle oracles_practice[] = {
     {"mask", "d", "Q=b4nd K=b4md V=b4md mask#b.nm", "O=b4nd", mask},
     {"lengths", "d", "Q=b4nd K=b4md V=b4md length#b...", "O=b4nd", lengths},
     {"documents", "d", "Q=b4nd K=b4nd V=b4nd doc#b..n", "O=b4nd", documents},
+    {"packed", "d", "starts@...a Q=n4.d K=n2.d V=n2.d", "O=n4.d lse=.4.n", packed},
     {"window", "d before=r", "Q=b4nd K=b4nd V=b4nd", "O=b4nd", window},
     {"cache", "d", "Q=bn4d K=bn2d V=bn2d pastK=b2md pastV=b2md", "O=b4nd", cache},
     {"append", "d", "Q=b4nd k=b2nd v=b2nd K=b2md V=b2md length#b...", "O=b4nd K2=b2md V2=b2md", append},

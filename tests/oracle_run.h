@@ -16,7 +16,7 @@ static int64_t size_of(const problem *p, char letter)
         {'b', p->b}, {'n', p->n}, {'m', p->m}, {'s', p->n + p->m}, {'k', p->k}, {'d', p->d},
         {'e', p->e}, {'r', p->r}, {'z', 12},   {'t', 2 * p->r + 1}, {'f', 4 * p->d}, {'g', 2 * p->d},
         {'u', 2 * p->e}, {'y', 4 * p->e}, {'i', 2 * p->k}, {'v', 20}, {'h', p->d + 2 * p->k},
-        {'w', p->d + 5 * p->k}, {'x', p->d + p->k}, {'q', 3 * p->d}, {'p', 12 * p->d}, {'.', 1},
+        {'w', p->d + 5 * p->k}, {'x', p->d + p->k}, {'a', p->b + 1}, {'q', 3 * p->d}, {'p', 12 * p->d}, {'.', 1},
     };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         if (sizes[s].letter == letter)
@@ -50,16 +50,24 @@ static void fill(problem *p, array *a, const char *axes, uint32_t *seed)
         a->data[i] = random_value(seed, is_matrix ? 1 / sqrt((double)a->size[3]) : 1, a->is_integer);
 }
 
-/* Adds the arrays that "X=b.nd doc#b.n." declares. */
+static void fill_starts(const problem *p, array *a)
+{
+    for (int64_t b = 0; b <= p->b; b++)
+        a->data[b] = (double)(p->n * b * b / (p->b * p->b));
+}
+
+/* Adds the arrays that "X=b.nd doc#b.n. starts@a..." declares. */
 static void declare(problem *p, const char *text, int is_output, uint32_t *seed)
 {
     char name[32], axes[8], kind;
     int used;
-    for (; sscanf(text, " %31[^=#]%c%4s%n", name, &kind, axes, &used) == 3; text += used) {
+    for (; sscanf(text, " %31[^=#@]%c%4s%n", name, &kind, axes, &used) == 3; text += used) {
         array *a = &p->arrays[p->narrays++];
-        *a = (array){.is_integer = kind == '#', .is_output = is_output};
+        *a = (array){.is_integer = kind != '=', .is_output = is_output};
         memcpy(a->name, name, sizeof name);
         fill(p, a, axes, seed);
+        if (kind == '@')
+            fill_starts(p, a);
     }
 }
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from arrays import DENSE, WIDE, array_bytes, gram, has_pair_array, load, shape_of, specs  # noqa: E402
+from arrays import DENSE, WIDE, array_bytes, gram, has_pair_array, load, shape_of, specs, starts_of  # noqa: E402
 from command import ROOT, Tally  # noqa: E402
 from command import gram as command  # noqa: E402
 from linear import LINEAR, load_form  # noqa: E402
@@ -41,7 +41,8 @@ def sizes_of(kernel, length):
 def cost(kernel, length):
     """Operations and workspace at that many tokens; of zeros, which take no memory."""
     sizes = sizes_of(kernel, length)
-    return kernel.cost({p.name: np.zeros(shape_of(p, sizes), np.int32 if p.integer else np.float32) for p in kernel.inputs})
+    given = {p.name: np.zeros(shape_of(p, sizes), np.int32 if p.integer else np.float32) for p in kernel.inputs}
+    return kernel.cost({**given, **{p.name: starts_of(sizes) for p in kernel.inputs if p.kind == "starts"}})
 
 
 def test_templates(tally):

@@ -8,7 +8,7 @@ try:
 except ImportError:
     print("torch is not here\n0 passed, 0 failed")
     sys.exit(0)
-from arrays import gram, load, shape_of  # noqa: E402
+from arrays import gram, load, shape_of, starts_of  # noqa: E402
 from command import Tally  # noqa: E402
 import gram.torch  # noqa: E402
 
@@ -22,7 +22,8 @@ def inputs_of(kernel, sizes):
     for port in kernel.inputs:
         shape = shape_of(port, sizes)
         random = torch.randint(0, 2, shape) if port.integer else torch.randn(shape, dtype=torch.float64)
-        given[port.name] = random.requires_grad_(not port.integer)
+        starts = port.kind == "starts"
+        given[port.name] = torch.tensor(starts_of(sizes)) if starts else random.requires_grad_(not port.integer)
     return given
 
 
@@ -75,7 +76,7 @@ def halves():
             tally.expect(half.dtype == dtype and (half.float() - wide).norm() < near * wide.norm(), name)
 
 
-for spec in ("attention", "sigmoid", "rbf", "relative", "knowledge_learned", "identity", "gqa_softcap", "documents"):
+for spec in ("attention", "sigmoid", "rbf", "relative", "knowledge_learned", "identity", "gqa_softcap", "documents", "packed"):
     gradcheck(spec, d=2)
 gradcheck("alibi")
 against_autograd()

@@ -25,8 +25,15 @@ def load(spec, **options):
 
 def shape_of(port, sizes):
     """"[batch, 8, n, 64]" as numbers."""
+    def number(term):
+        return sizes[term] if term in sizes else int(term)
     axes = port.shape.strip("[]").split(", ")
-    return tuple(int(a) if a.isdigit() else sizes[a] for a in axes if a)
+    return tuple(sum(map(number, a.split(" + "))) for a in axes if a)
+
+
+def starts_of(sizes):
+    """Where ragged items of n tokens in all start that are about equally long."""
+    return np.linspace(0, sizes["n"], sizes["batch"] + 1).astype(np.int32)
 
 
 def random_arrays(kernel, sizes, seed=1):
@@ -35,6 +42,8 @@ def random_arrays(kernel, sizes, seed=1):
 
     def array(port):
         shape = shape_of(port, sizes)
+        if port.kind == "starts":
+            return starts_of(sizes)
         if port.integer:
             return random.integers(0, max(2, max(sizes.values()) if port.kind == "count" else 2), shape).astype(np.int32)
         scale = 1 / np.sqrt(shape[-1]) if port.kind == "matrix" else 1
@@ -45,7 +54,7 @@ def random_arrays(kernel, sizes, seed=1):
 def has_pair_array(kernel):
     """Does the caller hold an array with an entry for each pair?"""
     def runtime(port):
-        return [a for a in port.shape.strip("[]").split(", ") if a != "batch" and not a.isdigit()]
+        return [a for a in port.shape.strip("[]").split(", ") if not a.startswith("batch") and not a.isdigit()]
     return any(len(runtime(port)) > 1 for port in kernel.inputs + kernel.outputs)
 
 
