@@ -5,7 +5,7 @@
 #include "emit.h"
 #include "scan.h"
 
-extern const char gram_template_column[], gram_template_walked[];
+extern const gram_script gram_template_column, gram_template_walked;
 
 /* What a walk does: before its first column, for each, and after the last. */
 typedef enum part { START, COLUMN, LAST } part;
@@ -97,7 +97,7 @@ static const char *part_of(emitter *e, const gram_step *step, const gram_walk *w
     add_inputs(e, step, walk, part);
     add_results(e, step, walk, part);
     add_states(e, walk, part);
-    return render(e, gram_template_walked, "walked.c.in");
+    return render(e, &gram_template_walked);
 }
 
 /* The job of f's plan and its functions, whose names begin with this one; its phases into the model. */
@@ -116,7 +116,7 @@ static const char *frame(emitter *e, const gram_walk *walk, const char *name)
     gram_emit_frame(&inner);
     set(e, "name", e->spec->name);
     set(e, "walk", name);
-    return render(e, gram_template_column, "column.c.in");
+    return render(e, &gram_template_column);
 }
 
 /* The numbers of the first n states. */
