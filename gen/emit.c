@@ -90,6 +90,35 @@ static void add_checks(emitter *e)
     gram_template_end(e->L);
 }
 
+static const char *input_comment(emitter *e, const gram_input *in)
+{
+    const gram_output *by = gram_overwritten_by(e->spec, in);
+    gram_axes axes = gram_input_axes(in);
+    if (in->kind == GRAM_STARTS)
+        return " /* [batch + 1]: where each item's tokens start, and the last one's end */";
+    return gram_format(e->ctx, " /* %s%s%s */", gram_axes_text(e->ctx, &axes), by ? ", becomes " : "",
+                       by ? by->name : "");
+}
+
+static const char *slot_comment(emitter *e, const gram_slot *slot)
+{
+    gram_axes axes;
+    switch (slot->kind) {
+    case GRAM_SLOT_INPUT:
+        return input_comment(e, e->spec->inputs[slot->index]);
+    case GRAM_SLOT_OUTPUT:
+        axes = gram_output_axes(&e->spec->outputs[slot->index]);
+        return gram_format(e->ctx, " /* %s, or NULL */", gram_axes_text(e->ctx, &axes));
+    case GRAM_SLOT_SIZE:
+        return e->spec->starts[slot->index] ? " /* of all items together */" : "";
+    case GRAM_SLOT_INPUT_STRIDES:
+    case GRAM_SLOT_OUTPUT_STRIDES:
+        return " /* batch, head, token, in elements; all 0: dense */";
+    default:
+        return "";
+    }
+}
+
 static void add_slots(emitter *e)
 {
     gram_layout layout = gram_layout_make(e->ctx, e->spec, e->plan->real->member);
@@ -97,21 +126,11 @@ static void add_slots(emitter *e)
     for (int k = 0; k < layout.nslots; k++) {
         const gram_slot *slot = &layout.slots[k];
         bool strides = slot->kind == GRAM_SLOT_INPUT_STRIDES || slot->kind == GRAM_SLOT_OUTPUT_STRIDES;
-        const char *gap = slot->type[strlen(slot->type) - 1] == '*' ? "" : " ", *comment = "";
-        if (slot->kind == GRAM_SLOT_INPUT) {
-            const gram_input *in = e->spec->inputs[slot->index];
-            const gram_output *by = gram_overwritten_by(e->spec, in);
-            gram_axes axes = gram_input_axes(in);
-            comment = gram_format(e->ctx, " /* %s%s%s */", gram_axes_text(e->ctx, &axes), by ? ", becomes " : "",
-                                  by ? by->name : "");
-        } else if (slot->kind == GRAM_SLOT_OUTPUT) {
-            gram_axes axes = gram_output_axes(&e->spec->outputs[slot->index]);
-            comment = gram_format(e->ctx, " /* %s, or NULL */", gram_axes_text(e->ctx, &axes));
-        } else if (strides) {
-            comment = " /* batch, head, token, in elements; all 0: dense */";
-        }
+        const char *gap = slot->type[strlen(slot->type) - 1] == '*' ? "" : " ";
         gram_template_begin(e->L, NULL);
-        set(e, "text", gram_format(e->ctx, "%s%s%s%s;%s", slot->type, gap, slot->name, strides ? "[3]" : "", comment));
+        set(e, "text",
+            gram_format(e->ctx, "%s%s%s%s;%s", slot->type, gap, slot->name, strides ? "[3]" : "",
+                        slot_comment(e, slot)));
         gram_template_end(e->L);
     }
     gram_template_end(e->L);

@@ -83,9 +83,9 @@ typedef struct attention_args {
     int64_t O_stride[3]; /* batch, head, token, in elements; all 0: dense */
 } attention_args;
 
-/* The bytes, 64-byte aligned, that attention needs with these arguments on so many threads; 0 where they are out of
- *     range.
- * More where an output is NULL: outputs serve as workspace until they are written, so none may overlap an input. */
+/* The bytes, 64-byte aligned, that attention needs with these arguments on so many threads; 0 where
+ * they are out of range. More where an output is NULL: outputs serve as workspace until they are written, so none may
+ * overlap an input. */
 size_t attention_workspace(const attention_args *args, int threads);
 
 /* Computes the outputs that are not NULL. team NULL: all on the calling thread. */

@@ -82,9 +82,9 @@ typedef struct identity_args {
     int64_t O_stride[3]; /* batch, head, token, in elements; all 0: dense */
 } identity_args;
 
-/* The bytes, 64-byte aligned, that identity needs with these arguments on so many threads; 0 where they are out of
- *     range.
- * More where an output is NULL: outputs serve as workspace until they are written, so none may overlap an input. */
+/* The bytes, 64-byte aligned, that identity needs with these arguments on so many threads; 0 where
+ * they are out of range. More where an output is NULL: outputs serve as workspace until they are written, so none may
+ * overlap an input. */
 size_t identity_workspace(const identity_args *args, int threads);
 
 /* Computes the outputs that are not NULL. team NULL: all on the calling thread. */

@@ -99,8 +99,9 @@ typedef struct layer_args {
     int64_t Y_stride[3]; /* batch, head, token, in elements; all 0: dense */
 } layer_args;
 
-/* The bytes, 64-byte aligned, that layer needs with these arguments on so many threads; 0 where they are out of range.
- * More where an output is NULL: outputs serve as workspace until they are written, so none may overlap an input. */
+/* The bytes, 64-byte aligned, that layer needs with these arguments on so many threads; 0 where
+ * they are out of range. More where an output is NULL: outputs serve as workspace until they are written, so none may
+ * overlap an input. */
 size_t layer_workspace(const layer_args *args, int threads);
 
 /* Computes the outputs that are not NULL. team NULL: all on the calling thread. */
