@@ -167,10 +167,33 @@ static inline GRAM_ALWAYS gram_vreal gram_v_exp2(gram_vreal a) {
     return gram_v_scale(gram_v_exp_rest((x - n) * GRAM_LN2) + 1, n);
 }
 
-/* e^a for a <= 0, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+/* 2^f for |f| <= 1/2, to 9e-8 and 3e-18, and 1 at 0. */
+#ifdef GRAM_F64
+#define GRAM_WEIGHT_DEGREE 11
+static const gram_real gram_weight_poly[] = {
+    1.0, 0.6931471805599453, 0.2402265069591013, 0.055504108664820084, 0.00961812910759412, 0.0013333558146774627,
+    0.00015403530457110492, 1.5252733493116193e-05, 1.3215435283100292e-06, 1.0178199578403593e-07,
+    7.073783115558886e-09, 4.434770108833277e-10};
+#else
+#define GRAM_WEIGHT_DEGREE 5
+static const gram_real gram_weight_poly[] = {
+    1.0f, 0.693146978f, 0.240222421f, 0.0555073374f, 0.00967151261f, 0.00132647271f};
+#endif
+
+/* e^a for weights, which are added up: to a few roundings of a, as if the score had been rounded; what is below the
+ * normal numbers may be 0, what is near the greatest infinite. */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
-    gram_vreal x = gram_v_above(gram_v_splat(GRAM_PICK(-88, -709)), a), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
-    return (gram_v_exp_rest(x - (shifted - GRAM_EXPONENT) * GRAM_LN2) + 1) * gram_v_power_at(shifted);
+#if defined(GRAM_AVX512)
+    gram_vreal y = a * GRAM_LOG2E, rest, weight;
+    __asm__(GRAM_AVX512("reduce") : "=v"(rest) : "v"(y), "i"(0)); /* y less the nearest whole number; 0 if infinite */
+    weight = gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE);
+    __asm__(GRAM_AVX512("scalef") : "=v"(weight) : "v"(weight), "v"(y - rest)); /* weight 2^(y - rest) */
+    return weight;
+#else
+    gram_vreal x = gram_v_within(a, GRAM_PICK(-88, -709), GRAM_PICK(89, 710)), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
+    gram_vreal rest = x * GRAM_LOG2E - (shifted - GRAM_EXPONENT);
+    return gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE) * gram_v_power_at(shifted);
+#endif
 }
 
 /* e^(a + b), b small beside a or 0. */
