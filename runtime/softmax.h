@@ -49,6 +49,42 @@ static inline GRAM_ALWAYS void gram_rows_weigh(gram_real *sum, gram_real *row, c
     }
 }
 
+/* Weights by another maximum than their own may add up to this in a few rows of a tile: a number far from the ends of
+ * its range, and far above what they add up to where scores keep to their range. */
+#define GRAM_MOST_WEIGHT 4096
+
+/* gram_rows_weigh of GRAM_SQUARE rows of a whole tile by the maxima of the tiles before, whatever their own are. Is it
+ * done? It is not, and nothing is written, where scores are far above these maxima, NaN, or the first. */
+static inline GRAM_ALWAYS int gram_rows_weighed(gram_real *sum, gram_real *row, const gram_real *max) {
+    gram_vreal weight[GRAM_SQUARE][GRAM_TILE / GRAM_LANES], all[GRAM_SQUARE];
+    gram_real gained[GRAM_SQUARE], total = 0;
+    GRAM_UNROLL
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        all[r] = gram_v_splat(0);
+        GRAM_UNROLL
+        for (int v = 0; v < GRAM_TILE / GRAM_LANES; v++) {
+            weight[r][v] = gram_v_exp_weight(gram_v_load(row + r * GRAM_TILE + v * GRAM_LANES) - max[r]);
+            all[r] = all[r] + weight[r][v];
+        }
+    }
+    gram_v_sums(gained, all, GRAM_SQUARE);
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        total += gained[r];
+    }
+    if (!(total <= GRAM_MOST_WEIGHT)) {
+        return 0;
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        sum[r] += gained[r];
+        GRAM_UNROLL
+        for (int v = 0; v < GRAM_TILE / GRAM_LANES; v++) {
+            gram_v_store(row + r * GRAM_TILE + v * GRAM_LANES, weight[r][v]);
+        }
+    }
+    return 1;
+}
+
 /* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
 static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
     gram_vreal scale = gram_v_exp_weight(gram_v_splat(by));
@@ -74,30 +110,33 @@ static inline GRAM_ALWAYS void gram_rows_raise(const gram_real *s, const int row
     }
 }
 
-/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
- * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+/* A few rows of gram_tile_softmax, of whole vectors, by their own maxima. */
+static inline GRAM_ALWAYS void gram_softmax_few(gram_real *s, const int rows, const int cols, gram_real *max,
+                                                gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    gram_rows_raise(s, rows, cols, max, sum, out, ldo, width);
+    gram_rows_weigh(sum, s, max, rows, cols);
+}
+
+/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. */
 static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
                                                  gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
     const int64_t whole = rows - rows % GRAM_SQUARE;
     for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
-        gram_rows_raise(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
+        if (cols < GRAM_TILE || !gram_rows_weighed(sum + r, s + r * GRAM_TILE, max + r)) {
+            gram_softmax_few(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
+        }
     }
     for (int64_t r = whole; r < rows; r++) {
-        gram_rows_raise(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
-    }
-    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
-        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, GRAM_SQUARE, cols);
-    }
-    for (int64_t r = whole; r < rows; r++) {
-        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, 1, cols);
+        gram_softmax_few(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
     }
 }
 
 /* One step of the online softmax (Milakov and Gimelshein, 2018), a few rows at a time. s holds scores, of which cols
- * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before
- * anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in
- * sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so
- * the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+ * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. max is the greatest score, or
+ * one so near below that weights add up to GRAM_MOST_WEIGHT a tile at most: then it need not be looked for. It comes
+ * off before anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what
+ * it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while
+ * it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
     for (int64_t r = 0; r < rows && cols < GRAM_PADDED(cols); r++) {
