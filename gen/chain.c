@@ -154,21 +154,14 @@ static double items_of(const chain *c, int i, int j)
     return items;
 }
 
-/* How many factors are multiplied with a matrix over pairs among them; 0 where there is none. */
-static int joined_with_pairs(const chain *c, int i, int j)
+/* What the product of factors i to k with those to j counts beside what it costs. A product with a matrix over pairs,
+ * which is by far the most of a chain, is to be one that other chains have too: so each factor more of what is multiplied
+ * with it counts as a fiftieth of it. W (X P) and V (X P) have their sum over pairs in common. */
+static double weight_of(const chain *c, int i, int k, int j)
 {
-    bool pairs = false;
-    for (int k = i; k <= j; k++)
-        pairs |= gram_is_pair(c->factor[k]);
-    return pairs ? j - i + 1 : 0;
-}
-
-/* Of two ways to split factors i to j at the same cost: the one that multiplies with a matrix over pairs first. W (X P)
- * and V (X P) have their sum over pairs in common. */
-static bool goes_before(const chain *c, int i, int k, int other, int j)
-{
-    return joined_with_pairs(c, i, k) + joined_with_pairs(c, k + 1, j) >
-           joined_with_pairs(c, i, other) + joined_with_pairs(c, other + 1, j);
+    if (k + 1 == j && gram_is_pair(c->factor[j]))
+        return 1 + 0.02 * (k - i);
+    return k == i && gram_is_pair(c->factor[i]) ? 1 + 0.02 * (j - k - 1) : 1;
 }
 
 static void fill(table *t, const chain *c)
@@ -179,9 +172,8 @@ static void fill(table *t, const chain *c)
             for (int k = i; k < j; k++) {
                 double cost = t->cost[i][k] + t->cost[k + 1][j] +
                               2 * gram_dim_nominal(c->factor[i]->rows) * gram_dim_nominal(c->factor[k]->cols) *
-                                  gram_dim_nominal(c->factor[j]->cols) * items_of(c, i, j);
-                bool equal = cost == t->cost[i][j] && goes_before(c, i, k, t->split[i][j], j);
-                if (t->cost[i][j] < 0 || cost < t->cost[i][j] || equal) {
+                                  gram_dim_nominal(c->factor[j]->cols) * items_of(c, i, j) * weight_of(c, i, k, j);
+                if (t->cost[i][j] < 0 || cost < t->cost[i][j]) {
                     t->cost[i][j] = cost;
                     t->split[i][j] = k;
                 }
