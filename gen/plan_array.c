@@ -36,7 +36,22 @@ gram_buffer gram_buffer_like(const gram_node *node)
                          .batched = node->batched};
 }
 
-int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from)
+/* The view, which may be there. */
+static int add_view(gram_planner *p, const gram_buffer *view)
+{
+    for (int k = 0; k < p->plan->nbuffers; k++) {
+        const gram_buffer *b = &p->plan->buffers[k];
+        if (b->storage == GRAM_AT_VIEW && b->base == view->base && b->view == view->view && b->heads == view->heads &&
+            b->index == view->index && b->batched == view->batched && gram_dim_equal(b->rows, view->rows) &&
+            gram_dim_equal(b->cols, view->cols) && gram_dim_equal(b->from, view->from) &&
+            gram_dim_equal(b->each, view->each))
+            return k;
+    }
+    return gram_plan_new_buffer(p, *view);
+}
+
+/* The array `base` seen so, from its start on and at full size until that is changed. */
+static gram_buffer view_of(const gram_planner *p, int base, gram_view_of view)
 {
     gram_buffer b = p->plan->buffers[base];
     b.name = NULL;
@@ -44,37 +59,47 @@ int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, 
     b.storage = GRAM_AT_VIEW;
     b.base = base;
     b.view = view;
+    b.index = 0;
+    b.from = gram_dim_number(0);
+    b.flat = false;
+    return b;
+}
+
+int gram_plan_view(gram_planner *p, int base, gram_view_of view, gram_dim rows, gram_dim cols, gram_dim from)
+{
+    gram_buffer b = view_of(p, base, view);
     b.rows = rows;
     b.cols = cols;
     b.from = from;
-    b.flat = false;
-    return gram_plan_new_buffer(p, b);
+    return add_view(p, &b);
 }
 
 int gram_plan_head_view(gram_planner *p, int base, int head)
 {
-    const gram_buffer *b = &p->plan->buffers[base];
-    int view = gram_plan_view(p, base, GRAM_VIEW_HEAD, b->rows, b->cols, gram_dim_number(0));
-    p->plan->buffers[view].index = head;
-    p->plan->buffers[view].heads = 0;
-    return view;
+    gram_buffer b = view_of(p, base, GRAM_VIEW_HEAD);
+    b.index = head;
+    b.heads = 0;
+    return add_view(p, &b);
 }
 
 /* (H rows) x cols as H heads of rows x cols. */
 int gram_plan_split_view(gram_planner *p, int base, int heads, gram_dim rows)
 {
-    int view = gram_plan_view(p, base, GRAM_VIEW_SPLIT, rows, p->plan->buffers[base].cols, gram_dim_number(0));
-    p->plan->buffers[view].heads = heads;
-    return view;
+    gram_buffer b = view_of(p, base, GRAM_VIEW_SPLIT);
+    b.heads = heads;
+    b.rows = rows;
+    return add_view(p, &b);
 }
 
 /* All of a dense array, in node's shape. */
 int gram_plan_shape_view(gram_planner *p, int base, const gram_node *node)
 {
-    int view = gram_plan_view(p, base, GRAM_VIEW_SHAPE, node->rows, node->cols, gram_dim_number(0));
-    p->plan->buffers[view].each = node->each;
-    p->plan->buffers[view].batched = node->batched;
-    return view;
+    gram_buffer b = view_of(p, base, GRAM_VIEW_SHAPE);
+    b.rows = node->rows;
+    b.cols = node->cols;
+    b.each = node->each;
+    b.batched = node->batched;
+    return add_view(p, &b);
 }
 
 bool gram_buffer_is_like(const gram_buffer *b, const gram_node *node)

@@ -313,12 +313,16 @@ static bool reads_columns(const gram_step *step, int buffer)
     return step->walk && !reads(&others, buffer, FEW_TOO);
 }
 
-static bool has_view(const gram_plan *plan, int buffer)
+/* May an array that has views be laid otherwise, and overwritten by the step? They are the array turned, and the step
+ * reads none. */
+static bool views_allow(const gram_plan *plan, const gram_step *step, int buffer)
 {
-    for (int k = 0; k < plan->nbuffers; k++)
+    bool allow = true;
+    for (int k = 0; k < plan->nbuffers && allow; k++)
         if (plan->buffers[k].storage == GRAM_AT_VIEW && plan->buffers[k].base == buffer)
-            return true;
-    return false;
+            allow =
+                plan->buffers[k].view == GRAM_VIEW_TRANSPOSE && !reads(step, k, FEW_TOO) && views_allow(plan, step, k);
+    return allow;
 }
 
 /* What the step stores into the array: that itself, or the view of it as heads; NULL: another view, or nothing. */
@@ -338,17 +342,17 @@ static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buf
 static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
 {
     if (a->first >= b->first || a->last != b->first || a->kind != GRAM_LIFE_BUFFER || b->kind != GRAM_LIFE_BUFFER ||
-        plan->order[b->first].step < 0 || has_view(plan, a->index))
+        plan->order[b->first].step < 0)
         return false;
     const gram_step *step = plan->steps[plan->order[b->first].step];
     const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
     bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
     bool in_turn = (blocks && reads_blocks(step, a->index)) || reads_columns(step, a->index);
-    return to && in_turn && !gram_sums_in_place(plan, step) && to->type == from->type && gram_dim_is(step->outer, 1) &&
-           gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
-           gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
-           to->batched == from->batched && to->batched == step->batched && gram_dim_equal(to->each, from->each) &&
-           gram_dim_equal(to->each, step->each);
+    return to && in_turn && views_allow(plan, step, a->index) && !gram_sums_in_place(plan, step) &&
+           to->type == from->type && gram_dim_is(step->outer, 1) && gram_dim_equal(to->rows, from->rows) &&
+           gram_dim_equal(to->cols, from->cols) && gram_dim_equal(to->cols, step->queries) &&
+           to->heads == from->heads && to->heads == step->heads && to->batched == from->batched &&
+           to->batched == step->batched && gram_dim_equal(to->each, from->each) && gram_dim_equal(to->each, step->each);
 }
 
 /* Puts a's heads inside a token where what takes over has them there, or is itself taken over so. */
