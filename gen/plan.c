@@ -97,7 +97,7 @@ int gram_plan_buffer(gram_planner *p, gram_node *node)
     }
     if (is_view(node))
         return gram_plan_hold(p, node, view_of(p, node));
-    int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : gram_plan_new_buffer(p, gram_buffer_like(node));
+    int buffer = gram_plan_place(p, node);
     gram_plan_into(p, node, buffer);
     return gram_plan_hold(p, node, buffer);
 }

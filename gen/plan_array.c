@@ -195,10 +195,31 @@ int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer)
     return buffer;
 }
 
-/* Where node's value will stand: an output's array reserved for it, or a new one. */
-int gram_plan_reserve(gram_planner *p, const gram_node *node)
+/* Node's heads joined, where something needs them so and they have no array yet; or NULL. */
+static const gram_node *joined(const gram_planner *p, const gram_node *node)
+{
+    for (int k = 0; k < p->nlive; k++) {
+        const gram_node *user = p->live[k];
+        if (user->op == GRAM_OP_CONCAT_HEADS && user->args[0] == node && !p->buffer[user->id])
+            return user;
+    }
+    return NULL;
+}
+
+int gram_plan_place(gram_planner *p, const gram_node *node)
 {
     gram_plan_know(p, node->id);
-    int buffer = p->buffer[node->id] ? p->buffer[node->id] - 1 : gram_plan_new_buffer(p, gram_buffer_like(node));
-    return gram_plan_hold(p, node, buffer);
+    if (p->buffer[node->id])
+        return p->buffer[node->id] - 1;
+    const gram_node *whole = joined(p, node);
+    if (!whole)
+        return gram_plan_new_buffer(p, gram_buffer_like(node));
+    int buffer = gram_plan_new_buffer(p, gram_buffer_like(whole));
+    p->buffer[whole->id] = buffer + 1;
+    return gram_plan_split_view(p, buffer, node->heads, node->rows);
+}
+
+int gram_plan_reserve(gram_planner *p, const gram_node *node)
+{
+    return gram_plan_hold(p, node, gram_plan_place(p, node));
 }

@@ -88,7 +88,8 @@ void gram_plan_parts(gram_planner *p, gram_node *node, int buffer)
             place = gram_plan_view(p, buffer, over ? GRAM_VIEW_ROWS : GRAM_VIEW_COLS, part->rows, part->cols, at);
             at = gram_dim_add(at, over ? part->rows : part->cols);
         }
-        gram_plan_into(p, part, place);
+        if (!p->computed[part->id] || p->buffer[part->id] - 1 != place)
+            gram_plan_into(p, part, place);
     }
 }
 

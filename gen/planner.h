@@ -72,7 +72,9 @@ int gram_plan_pack(gram_planner *p, int buffer, gram_pack_kind kind, gram_dim in
 void gram_plan_know(gram_planner *p, int id);
 /* Node's value is in this buffer from now on: the buffer. */
 int gram_plan_hold(gram_planner *p, const gram_node *node, int buffer);
-/* Where node's value will stand: an output's array reserved for it, or a new one. */
+/* Where node's value will stand: an output's array reserved for it, or a new one; where its heads are joined somewhere,
+ * a view of the array that has them so. gram_plan_reserve takes it as computed. */
+int gram_plan_place(gram_planner *p, const gram_node *node);
 int gram_plan_reserve(gram_planner *p, const gram_node *node);
 
 /* --- plan_half.c -------------------------------------------------------------------------------------------------- */
