@@ -13,9 +13,24 @@ static gram_node *first_apart(gram_ctx *ctx, gram_node *x)
     return x;
 }
 
+/* v (A B) = A (v B) and where(v, 0, A B) = A where(v, 0, B), of one v for each column. */
+static gram_node *columns_within(gram_ctx *ctx, gram_node *x)
+{
+    const int last = x->nargs - 1;
+    bool columns = x->op == GRAM_OP_MUL || (x->op == GRAM_OP_WHERE && is_zero(x->args[1]));
+    if (!columns || !gram_dim_is(x->args[0]->rows, 1) || !same_shape(x, x->args[last]))
+        return x;
+    gram_node *ab = columns_within(ctx, x->args[last]), *args[] = {x->args[0], NULL, NULL};
+    if (ab->op != GRAM_OP_MATMUL)
+        return x;
+    args[1] = gram_node_number(ctx, x->loc, GRAM_REAL, 0);
+    args[last] = ab->args[1];
+    return gram_node_binary(ctx, x->loc, GRAM_OP_MATMUL, ab->args[0], gram_build(ctx, x, x->op, x->nargs, args));
+}
+
 gram_node *gram_sum_heads_product(gram_ctx *ctx, const gram_node *node)
 {
-    gram_node *x = first_apart(ctx, node->args[0]);
+    gram_node *x = first_apart(ctx, columns_within(ctx, node->args[0]));
     if (x->op != GRAM_OP_MATMUL || !gram_dim_known(x->args[0]->cols))
         return NULL;
     if (x->args[0]->heads != x->heads || x->args[1]->heads != x->heads || x->args[0]->keep || x->args[1]->keep)

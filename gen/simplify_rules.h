@@ -81,11 +81,12 @@ gram_node *gram_product_distribute(gram_ctx *ctx, const gram_node *node);
 
 /* --- sums over heads ---------------------------------------------------------------------------------------------- */
 
-/* sum_h A_h B_h is one product: the heads' columns of A side by side times the heads' rows of B. */
-gram_node *gram_sum_heads_product(gram_ctx *ctx, const gram_node *node);
 /* sum_h (A_h + B_h) = sum_h A_h + sum_h B_h, and sum_h c A_h = c sum_h A_h, where what is left are products over the
  * tokens. */
 gram_node *gram_sum_heads_apart(gram_ctx *ctx, const gram_node *node);
+/* sum_h A_h B_h is one product: the heads' columns of A side by side times the heads' rows of B; a number per column
+ * goes with B. */
+gram_node *gram_sum_heads_product(gram_ctx *ctx, const gram_node *node);
 /* Otherwise the heads are added one by one; what one drops and another does not is 0 there. */
 gram_node *gram_sum_heads_each(gram_ctx *ctx, const gram_node *node);
 
