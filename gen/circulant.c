@@ -17,11 +17,16 @@ static bool is_ordered(const gram_node *keep, gram_op first)
 }
 
 /* Of C[i, j] = w[(j - i) mod n], w[(i - j) mod n], or either of these where the difference is not below 0 and dropped
- * elsewhere, or the softmax of w[j - i], i <= j: its mode, and w in *column. -1: it is none of them. */
+ * elsewhere, or the softmax of w[j - i], i <= j, or its transpose: its mode, and w in *column. -1: it is none of
+ * them. */
 static int mode_of(gram_node *C, gram_node **column)
 {
     const gram_node *keep = NULL;
     int mode = GRAM_FFT_REVERSED, weights = C->op == GRAM_OP_SOFTMAX ? GRAM_FFT_SOFTMAX : 0;
+    if (C->op == GRAM_OP_TRANSPOSE && C->args[0]->op == GRAM_OP_SOFTMAX) {
+        mode = mode_of(C->args[0], column);
+        return mode < 0 ? mode : mode | GRAM_FFT_REVERSED;
+    }
     if (weights)
         C = C->args[0];
     if (C->op == GRAM_OP_KEEP) {
@@ -54,7 +59,7 @@ gram_node *gram_circulant_product(gram_ctx *ctx, const gram_node *node)
     if (mode >= 0)
         return pair(ctx, node->loc, GRAM_OP_CONVOLVE, node->args[0], w, mode);
     mode = mode_of(node->args[0], &w); /* C B = (B' C')', and C' is C in the other direction */
-    if (mode < 0 || mode & GRAM_FFT_SOFTMAX)
+    if (mode < 0)
         return NULL;
     gram_node *turned = gram_transposed(ctx, node->args[1]);
     return gram_node_unary(ctx, node->loc, GRAM_OP_TRANSPOSE,
@@ -70,10 +75,36 @@ gram_node *gram_circulant_softmax(gram_ctx *ctx, const gram_node *node)
                            gram_node_unary(ctx, node->loc, GRAM_OP_SOFTMAX, C->args[0]));
 }
 
+static gram_node *kept_value(gram_node *a)
+{
+    while (a->op == GRAM_OP_KEEP)
+        a = a->args[0];
+    return a;
+}
+
+/* Of P' (M - m) entry by entry, P a causal circulant softmax: its lags. That is what z gets in softmax's gradient, with
+ * M the product of the query's gradient and the key's value, and m its mean. */
+static gram_node *softmax_lags(gram_ctx *ctx, const gram_node *node)
+{
+    gram_node *a = kept_value(node->args[0]), *z = NULL;
+    if (a->op != GRAM_OP_MUL || mode_of(a->args[0], &z) != (GRAM_FFT_SOFTMAX | GRAM_FFT_CAUSAL | GRAM_FFT_REVERSED))
+        return NULL;
+    gram_node *difference = kept_value(a->args[1]);
+    gram_node *M = difference->op == GRAM_OP_SUB ? kept_value(difference->args[0]) : NULL;
+    if (!M || M->op != GRAM_OP_MATMUL || M->args[0]->keep || M->args[1]->keep ||
+        !gram_dim_is(difference->args[1]->cols, 1))
+        return NULL;
+    gram_node *args[] = {gram_transposed(ctx, M->args[0]), M->args[1], z, difference->args[1]};
+    gram_node like = {.index = GRAM_FFT_SOFTMAX | GRAM_FFT_CAUSAL};
+    return gram_node_make(ctx, node->loc, GRAM_OP_LAGS, 4, args, &like);
+}
+
 gram_node *gram_circulant_wrap(gram_ctx *ctx, const gram_node *node)
 {
-    gram_node *a = node->args[0];
+    gram_node *a = node->args[0], *weighted = softmax_lags(ctx, node);
     int mode = 0;
+    if (weighted)
+        return weighted;
     if (a->op == GRAM_OP_KEEP && is_ordered(a->args[1], GRAM_OP_COL)) {
         a = a->args[0];
         mode = GRAM_FFT_CAUSAL;

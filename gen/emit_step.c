@@ -382,21 +382,23 @@ static const char *add_whole(emitter *e, const gram_step *step)
 static const char *add_fft(emitter *e, const gram_step *step)
 {
     const gram_node *node = step->what;
-    const gram_buffer *first = &e->plan->buffers[step->sums[0].left], *second = &e->plan->buffers[step->sums[1].left];
+    static const char *const arrays[] = {"first", "second", "third", "fourth"}, *const places[] = {"a", "b", "c", "d"};
     const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
     const char *n = dim(e, node->args[0]->cols), *mode = gram_format(e->ctx, "%d", node->index);
     gram_template_set_flag(e->L, "convolves", 0);
+    gram_template_set_flag(e->L, "weighs", node->index & GRAM_FFT_SOFTMAX);
     if (node->op == GRAM_OP_CONVOLVE)
         set(e, "convolves", node->index & GRAM_FFT_SOFTMAX ? "softmax" : "convolve");
     set(e, "n", n);
     set(e, "mode", mode);
     set(e, "channels", e->plan->real_bits == 64 ? "16" : "32");
     set(e, "rows", dim(e, node->args[0]->rows));
-    set(e, "first", first->name);
-    set(e, "second", second->name);
     set(e, "to", gram_print_at(e->ctx, e->plan, step, out, ""));
-    set(e, "a", gram_print_at(e->ctx, e->plan, step, first, ""));
-    set(e, "b", gram_print_at(e->ctx, e->plan, step, second, ""));
+    for (int k = 0; k < step->nsums; k++) {
+        const gram_buffer *array = &e->plan->buffers[step->sums[k].left];
+        set(e, arrays[k], array->name);
+        set(e, places[k], gram_print_at(e->ctx, e->plan, step, array, ""));
+    }
     return gram_format(e->ctx, "gram_fft_room(%s, %s)", n, mode);
 }
 

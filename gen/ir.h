@@ -81,7 +81,8 @@ typedef enum gram_type { GRAM_REAL, GRAM_INT, GRAM_BOOL } gram_type;
     MOP(CIRCULANT, "circulant") /* r x r of a column A: entry (i, j) is A[(i - j) mod r]                         */ \
     MOP(WRAP, "wrap")           /* r x 1 of a square A: entry k is the sum over j of A[(j + k) mod r, j]         */ \
     MOP(CONVOLVE, "convolve")   /* A (r x c) times the matrix that column B and node.index stand for, see fft.h  */ \
-    MOP(LAGS, "lags")           /* c x 1: entry k is the sum over j of A[:, j + k] times B[:, j], see fft.h      */ \
+    MOP(LAGS, "lags")           /* c x 1: entry k is the sum over j of A[:, j + k] times B[:, j], see fft.h;        \
+                                   with C, D: of the softmax of C at (j, j + k) times that less D[j + k]         */ \
     MOP(CUMSUM_LOST, "cumsum_lost") /* what rounding takes from CUMSUM's entries                              */ \
     MOP(INVERSE, "inverse")         /* of a square A of number size                                               */ \
     MOP(EXPM, "expm")               /* the matrix exponential, likewise                                           */ \

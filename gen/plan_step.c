@@ -139,7 +139,7 @@ void gram_plan_fft(gram_planner *p, gram_node *node, int buffer)
     step->heads = p->plan->buffers[buffer].heads;
     step->batched = p->plan->buffers[buffer].batched;
     step->each = p->plan->buffers[buffer].each;
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < node->nargs; k++)
         step->sums[step->nsums++] = (gram_sum){.node = node, .left = gram_plan_reals(p, node->args[k]), .pack = -1};
     step->stores[step->nstores++] = (gram_store_plan){.root = -1, .mask = -1, .lanes = node->rows, .buffer = buffer};
     gram_plan_add_step(p, step);

@@ -20,7 +20,7 @@
 #define GRAM_FFT_ROW (2 * GRAM_PAD)
 
 /* What entry (i, j) of the matrix w stands for is: w[(j - i) mod n], or one or both of: w[(i - j) mod n], and 0 for
- * what would wrap around; or the softmax down each column of w[j - i], i <= j. */
+ * what would wrap around; or with causal the softmax down each column of w[j - i], i <= j, reversed its transpose. */
 enum { GRAM_FFT_REVERSED = 1, GRAM_FFT_CAUSAL = 2, GRAM_FFT_SOFTMAX = 4 };
 
 /* Is n a product of 2, 3 and 5? */
@@ -48,9 +48,9 @@ static inline int64_t gram_fft_length(int64_t n, int mode) {
     return length;
 }
 
-/* The reals of scratch that n tokens need: factors and a spectrum, and two blocks. */
+/* The reals of scratch that n tokens need: factors and a spectrum, and two blocks; of a softmax, weights and scales. */
 static inline int64_t gram_fft_room(int64_t n, int mode) {
-    return gram_fft_length(n, mode) * (4 + 2 * GRAM_FFT_ROW);
+    return gram_fft_length(n, mode) * (4 + 2 * GRAM_FFT_ROW) + (mode & GRAM_FFT_SOFTMAX ? 2 * n : 0);
 }
 
 /* The first factor of a length. */
@@ -223,18 +223,18 @@ static inline void gram_fft(gram_real *block, int64_t length, int backward, cons
     }
 }
 
-/* Lane l of row t of a block: channel l, and channel GRAM_PAD + l as its imaginary part. Channels that are not there
- * are 0, and so are the rows from n on. */
+/* Lane l of row t of a block: channel l, and channel GRAM_PAD + l as its imaginary part, times scale[t] (NULL: 1).
+ * Channels that are not there are 0, and so are the rows from n on. */
 static inline void gram_fft_read(gram_real *block, int64_t length, const gram_real *from, int64_t row, int64_t col,
-                                 int64_t channels, int64_t n) {
+                                 int64_t channels, int64_t n, const gram_real *scale) {
     const int64_t lanes = channels < GRAM_FFT_ROW ? channels : GRAM_FFT_ROW;
     for (int64_t t = 0; t < n; t++, block += GRAM_FFT_ROW, from += col) {
-        if (row == 1 && lanes == GRAM_FFT_ROW) {
+        if (row == 1 && lanes == GRAM_FFT_ROW && !scale) {
             memcpy(block, from, GRAM_FFT_ROW * sizeof *block);
             continue;
         }
         for (int64_t l = 0; l < GRAM_FFT_ROW; l++) {
-            block[l] = l < lanes ? from[l * row] : 0;
+            block[l] = l < lanes ? from[l * row] * (scale ? scale[t] : 1) : 0;
         }
     }
     memset(block, 0, (size_t)((length - n) * GRAM_FFT_ROW) * sizeof *block);
@@ -281,11 +281,10 @@ static inline void gram_fft_scale(gram_real *block, const gram_real *spectrum, i
     }
 }
 
-/* to (rows x n) = from (rows x n) times the n x n matrix that w (n numbers, step apart) and the mode stand for.
- * scratch: gram_fft_room reals, which begin with the factors of the length. */
-static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
-                                     int64_t col, int64_t rows, const gram_real *w, int64_t step, int64_t n, int mode,
-                                     gram_real *scratch) {
+/* gram_fft_convolve of from with each column times its number of scale (NULL: 1). */
+static inline void gram_fft_convolve_scaled(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                                            int64_t col, int64_t rows, const gram_real *w, int64_t step, int64_t n, int mode,
+                                            const gram_real *scale, gram_real *scratch) {
     const int64_t length = gram_fft_length(n, mode);
     gram_real *const spectrum = scratch + 2 * length, *const block = spectrum + 2 * length;
     if (n <= 0) {
@@ -293,7 +292,7 @@ static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_c
     }
     gram_fft_spectrum(spectrum, block, scratch, length, w, step, n, mode);
     for (int64_t c = 0; c < rows; c += GRAM_FFT_ROW) {
-        gram_fft_read(block, length, from + c * row, row, col, rows - c, n);
+        gram_fft_read(block, length, from + c * row, row, col, rows - c, n, scale);
         gram_fft(block, length, 0, scratch);
         gram_fft_scale(block, spectrum, length);
         gram_fft(block, length, 1, scratch);
@@ -301,43 +300,23 @@ static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_c
     }
 }
 
-/* The tokens whose weighted means are summed up one by one: the first ones, for which a Fourier transform rounds too
- * much, and so much greater may all the weights' squares be than theirs before that holds of all. */
-enum { GRAM_FFT_FIRST = 128, GRAM_FFT_RANGE = 1024 };
-
-/* Columns 0 to count of to: column j is the sum over i <= j of exp(z[j - i]) from's column i, over that of exp(z[j -
- * i]); weight: count reals. Weights are relative to the greatest so far, whatever comes later. */
-static inline void gram_fft_means(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
-                                  int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t count, gram_real *weight) {
-    gram_real most = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < count; j++, to += to_col) {
-        const int grows = z[j * step] > most;
-        most = grows ? z[j * step] : most;
-        sum = grows ? 0 : sum;
-        for (int64_t k = grows ? 0 : j; k <= j; k++) {
-            weight[k] = most > -INFINITY || z[k * step] != z[k * step] ? (gram_real)exp((double)(z[k * step] - most)) : 0;
-            sum += weight[k];
-        }
-        for (int64_t r = 0; r < rows; r++) {
-            to[r * to_row] = 0;
-        }
-        for (int64_t i = 0; i <= j; i++) {
-            const gram_real share = sum != 0 ? weight[j - i] / sum : 0;
-            for (int64_t r = 0; r < rows; r++) {
-                to[r * to_row] += share * from[r * row + i * col];
-            }
-        }
-    }
+/* to (rows x n) = from (rows x n) times the n x n matrix that w (n numbers, step apart) and the mode stand for.
+ * scratch: gram_fft_room reals, which begin with the factors of the length. */
+static inline void gram_fft_convolve(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                                     int64_t col, int64_t rows, const gram_real *w, int64_t step, int64_t n, int mode,
+                                     gram_real *scratch) {
+    gram_fft_convolve_scaled(to, to_row, to_col, from, row, col, rows, w, step, n, mode, NULL, scratch);
 }
 
-/* to = from (rows x n) times the softmax down each column of z[j - i], i <= j: a causal convolution with exp(z),
- * divided by running sums; term by term where z's range would drown the early tokens in the rounding of the late ones.
- * scratch as for gram_fft_convolve. */
-static inline void gram_fft_softmax(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
-                                    int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t n, int mode,
-                                    gram_real *scratch) {
-    const int64_t length = gram_fft_length(n, mode);
-    gram_real *const weight = scratch + (4 + GRAM_FFT_ROW) * length;
+/* A softmax of z[j - i] down each column j, i <= j, is a causal convolution with exp(z), divided by running sums. Its
+ * first columns, for which a Fourier transform rounds too much, are summed up term by term, and all are where z's range
+ * would drown the early tokens in the rounding of the late ones: where all the weights' squares are greater than those
+ * of the first by more than this. */
+enum { GRAM_FFT_FIRST = 128, GRAM_FFT_RANGE = 1024 };
+
+/* weight[k] = exp(z[k]) relative to the greatest, and scale[j] = 1 / the sum of the weights from 0 to j, but 0 for the
+ * columns that are summed up term by term, whose number is the result. */
+static inline int64_t gram_fft_scales(gram_real *weight, gram_real *scale, const gram_real *z, int64_t step, int64_t n) {
     double most = -INFINITY, first = 0, all = 0, sum = 0;
     for (int64_t k = 0; k < n; k++) {
         most = (double)z[k * step] > most ? (double)z[k * step] : most;
@@ -345,20 +324,65 @@ static inline void gram_fft_softmax(gram_real *to, int64_t to_row, int64_t to_co
     for (int64_t k = 0; k < n; k++) {
         const double e = exp((double)z[k * step] - most);
         weight[k] = (gram_real)e;
+        sum += (double)weight[k];
+        scale[k] = k < GRAM_FFT_FIRST ? 0 : (gram_real)(1 / sum);
         all += e * e;
         first = k < GRAM_FFT_FIRST ? all : first;
     }
-    const int fast = n > 2 * GRAM_FFT_FIRST && all <= GRAM_FFT_RANGE * first;
-    if (fast) {
-        gram_fft_convolve(to, to_row, to_col, from, row, col, rows, weight, 1, n, GRAM_FFT_CAUSAL, scratch);
+    return n > 2 * GRAM_FFT_FIRST && all <= GRAM_FFT_RANGE * first ? GRAM_FFT_FIRST : n;
+}
+
+/* Column j of the softmax, from column j - 1 and its *most and *sum: entry j - k is weight[k] * the result. Weights are
+ * relative to the greatest so far, whatever comes later. */
+static inline gram_real gram_fft_weights(gram_real *weight, gram_real *most, gram_real *sum, const gram_real *z, int64_t step,
+                                         int64_t j) {
+    const int grows = z[j * step] > *most;
+    *most = grows ? z[j * step] : *most;
+    *sum = grows ? 0 : *sum;
+    for (int64_t k = grows ? 0 : j; k <= j; k++) {
+        weight[k] = *most > -INFINITY || z[k * step] != z[k * step] ? (gram_real)exp((double)(z[k * step] - *most)) : 0;
+        *sum += weight[k];
     }
-    for (int64_t j = 0; j < n && fast; j++) {
-        sum += (double)weight[j];
-        for (int64_t r = 0; r < rows; r++) {
-            to[r * to_row + j * to_col] *= (gram_real)(1 / sum);
+    return *sum != 0 ? 1 / *sum : 0;
+}
+
+/* Columns 0 to count of from times the softmax, as columns 0 to count of to; or, in reversed mode, times its transpose,
+ * added to to. weight: count reals. */
+static inline void gram_fft_means(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                                  int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t count, int mode,
+                                  gram_real *weight) {
+    gram_real most = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < count; j++) {
+        const gram_real share = gram_fft_weights(weight, &most, &sum, z, step, j);
+        for (int64_t r = 0; r < rows && !(mode & GRAM_FFT_REVERSED); r++) {
+            to[r * to_row + j * to_col] = 0;
+        }
+        for (int64_t i = 0; i <= j; i++) {
+            const int64_t at = mode & GRAM_FFT_REVERSED ? i : j, of = mode & GRAM_FFT_REVERSED ? j : i;
+            for (int64_t r = 0; r < rows; r++) {
+                to[r * to_row + at * to_col] += weight[j - i] * share * from[r * row + of * col];
+            }
         }
     }
-    gram_fft_means(to, to_row, to_col, from, row, col, rows, z, step, fast ? GRAM_FFT_FIRST : n, weight);
+}
+
+/* to = from (rows x n) times the softmax down each column of z[j - i], i <= j, or in reversed mode its transpose.
+ * scratch as for gram_fft_convolve. */
+static inline void gram_fft_softmax(gram_real *to, int64_t to_row, int64_t to_col, const gram_real *from, int64_t row,
+                                    int64_t col, int64_t rows, const gram_real *z, int64_t step, int64_t n, int mode,
+                                    gram_real *scratch) {
+    gram_real *const weight = scratch + (4 + 2 * GRAM_FFT_ROW) * gram_fft_length(n, mode), *const scale = weight + n;
+    const int64_t slow = gram_fft_scales(weight, scale, z, step, n);
+    const int back = mode & GRAM_FFT_REVERSED;
+    if (slow < n) {
+        gram_fft_convolve_scaled(to, to_row, to_col, from, row, col, rows, weight, 1, n, mode, back ? scale : NULL, scratch);
+    }
+    for (int64_t j = 0; j < n && (slow == n || !back); j++) {
+        for (int64_t r = 0; r < rows; r++) {
+            to[r * to_row + j * to_col] = slow < n ? to[r * to_row + j * to_col] * scale[j] : 0;
+        }
+    }
+    gram_fft_means(to, to_row, to_col, from, row, col, rows, z, step, slow, mode, weight);
 }
 
 /* sum[t] += the sum over the lanes of a times b's conjugate, of two blocks: of their real channels, the real part. */
@@ -376,10 +400,10 @@ static inline void gram_fft_products(gram_real *sum, const gram_real *a, const g
     }
 }
 
-/* to[k] = the sum over j of x's column (j + k) mod n times y's column j, both rows x n; in causal mode of j + k < n
- * alone. What a gradient by w is. scratch as for gram_fft_convolve. */
-static inline void gram_fft_lags(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col, int64_t rows,
-                                 const gram_real *y, int64_t y_row, int64_t y_col, int64_t n, int mode, gram_real *scratch) {
+/* gram_fft_lags of x with each column times its number of scale (NULL: 1). */
+static inline void gram_fft_lags_scaled(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col,
+                                        int64_t rows, const gram_real *y, int64_t y_row, int64_t y_col, int64_t n, int mode,
+                                        const gram_real *scale, gram_real *scratch) {
     const int64_t length = gram_fft_length(n, mode);
     gram_real *const sum = scratch + 2 * length, *const a = sum + 2 * length, *const b = a + length * GRAM_FFT_ROW;
     if (n <= 0) {
@@ -387,9 +411,9 @@ static inline void gram_fft_lags(gram_real *to, int64_t to_row, const gram_real 
     }
     memset(sum, 0, (size_t)(2 * length) * sizeof *sum);
     for (int64_t c = 0; c < rows; c += GRAM_FFT_ROW) {
-        gram_fft_read(a, length, x + c * x_row, x_row, x_col, rows - c, n);
+        gram_fft_read(a, length, x + c * x_row, x_row, x_col, rows - c, n, scale);
         gram_fft(a, length, 0, scratch);
-        gram_fft_read(b, length, y + c * y_row, y_row, y_col, rows - c, n);
+        gram_fft_read(b, length, y + c * y_row, y_row, y_col, rows - c, n, NULL);
         gram_fft(b, length, 0, scratch);
         gram_fft_products(sum, a, b, length);
     }
@@ -403,6 +427,49 @@ static inline void gram_fft_lags(gram_real *to, int64_t to_row, const gram_real 
         const int wraps = k > 0 && length != n && !(mode & GRAM_FFT_CAUSAL);
         to[k * to_row] = a[k * GRAM_FFT_ROW] + (wraps ? a[(length - n + k) * GRAM_FFT_ROW] : 0);
     }
+}
+
+/* to[k] = the sum over j of x's column (j + k) mod n times y's column j, both rows x n; in causal mode of j + k < n
+ * alone. What a gradient by w is. scratch as for gram_fft_convolve. */
+static inline void gram_fft_lags(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col, int64_t rows,
+                                 const gram_real *y, int64_t y_row, int64_t y_col, int64_t n, int mode, gram_real *scratch) {
+    gram_fft_lags_scaled(to, to_row, x, x_row, x_col, rows, y, y_row, y_col, n, mode, NULL, scratch);
+}
+
+/* to[k] += those terms of gram_fft_softmax_lags in which j + k < count. weight: count reals. */
+static inline void gram_fft_mean_lags(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col,
+                                      int64_t rows, const gram_real *y, int64_t y_row, int64_t y_col, const gram_real *z,
+                                      int64_t z_row, const gram_real *mean, int64_t mean_row, int64_t count, gram_real *weight) {
+    gram_real most = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < count; j++) {
+        const gram_real share = gram_fft_weights(weight, &most, &sum, z, z_row, j);
+        for (int64_t k = 0; k <= j; k++) {
+            gram_real product = -mean[j * mean_row];
+            for (int64_t r = 0; r < rows; r++) {
+                product += x[r * x_row + j * x_col] * y[r * y_row + (j - k) * y_col];
+            }
+            to[k * to_row] += weight[k] * share * product;
+        }
+    }
+}
+
+/* to[k] = the sum over j of P[j, j + k] (x's column j + k times y's column j, less mean[j + k]), P the softmax
+ * down each column of z[j - i], i <= j. What a gradient by z is. scratch as for gram_fft_convolve. */
+static inline void gram_fft_softmax_lags(gram_real *to, int64_t to_row, const gram_real *x, int64_t x_row, int64_t x_col,
+                                         int64_t rows, const gram_real *y, int64_t y_row, int64_t y_col, const gram_real *z,
+                                         int64_t z_row, const gram_real *mean, int64_t mean_row, int64_t n, int mode,
+                                         gram_real *scratch) {
+    gram_real *const weight = scratch + (4 + 2 * GRAM_FFT_ROW) * gram_fft_length(n, mode), *const scale = weight + n;
+    const int64_t slow = gram_fft_scales(weight, scale, z, z_row, n);
+    double means = 0;
+    if (slow < n) {
+        gram_fft_lags_scaled(to, to_row, x, x_row, x_col, rows, y, y_row, y_col, n, mode, scale, scratch);
+    }
+    for (int64_t k = n - 1; k >= 0; k--) {
+        means += slow < n ? (double)scale[k] * (double)mean[k * mean_row] : 0;
+        to[k * to_row] = slow < n ? (gram_real)((double)weight[k] * ((double)to[k * to_row] - means)) : 0;
+    }
+    gram_fft_mean_lags(to, to_row, x, x_row, x_col, rows, y, y_row, y_col, z, z_row, mean, mean_row, slow, weight);
 }
 
 #endif

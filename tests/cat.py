@@ -45,15 +45,18 @@ def test_products(tally, n, words, bound):
             tally.expect(error < bound, f"{name}, n = {n}, {words}: {error:.1e} from the dense product")
 
 
-def test_gradients(tally, n, words, bound):
-    """Of a sum of products with given numbers, dV and dw are linear in them: written out."""
-    V, w, d = rng.standard_normal((2, n, 35)), rng.standard_normal((2, n)), rng.standard_normal((2, n, 35))
+def test_gradients(tally, n, words, bound, scale=1):
+    """Of a sum of products with given numbers, dV and dw are linear in them: written out. Of a softmax of a wide range
+    the gradient too is summed up term by term."""
+    V, w, d = rng.standard_normal((2, n, 35)), scale * rng.standard_normal((2, n)), rng.standard_normal((2, n, 35))
     i, j = np.indices((n, n))
-    for name, lag in (("ahead", (i - j) % n), ("back", (j - i) % n), ("before", np.where(i <= j, j - i, n))):
+    causal = np.where(i <= j, j - i, n)
+    for name, lag in (("ahead", (i - j) % n), ("back", (j - i) % n), ("before", causal), ("means", causal)):
         dV, dw = run(PRODUCTS, {"V": V, "w": w, "d" + name: d}, ["dV", "dw"], "--grad", *words)
-        for head in range(2):
+        for head in range(2 if n > 1 or name != "means" else 0):  # of one token the softmax is 1, whatever its score
             C = dense(w[head])[name]
             pairs = V[head] @ d[head].T
+            pairs = C * (pairs - (C * pairs).sum(0)) if name == "means" else pairs
             want = np.bincount(lag.ravel(), pairs.ravel(), n + 1)[:n]
             tally.expect(distance(dV[head], C @ d[head]) < bound, f"dV of {name}, n = {n}, {words}")
             tally.expect(distance(dw[head], want) < bound, f"dw of {name}, n = {n}, {words}: {distance(dw[head], want):.1e}")
@@ -96,6 +99,9 @@ def main():
         test_products(tally, 1000, words + ["--dtype", "f64"], 1e-13)
         for n in (1, 12, 97, 360):
             test_gradients(tally, n, words + ["--dtype", "f64"], 1e-12)
+        for scale in (0.1, 1, 10):
+            test_gradients(tally, 600, words + ["--dtype", "f64"], 1e-12, scale)
+            test_gradients(tally, 600, words, 1e-5, scale)
         test_orientation(tally, words)
         for scale in (0.1, 1, 10, 100):
             test_leaks(tally, words, scale, 1e-5)
