@@ -118,7 +118,8 @@ static inline void gram_run(const gram_team *team, void (*task)(void *job, int t
 
 /* The vector types: GRAM_LANES reals, integers or predicates (all bits of a lane set where it holds), doubles.
  * The compiler splits a vector wider than the register. GCC tells of calling conventions that such vectors lack, even
- * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment. */
+ * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment; Clang of
+ * functions that only other targets use. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #if defined(__AVX512F__)
 #define GRAM_VECTOR_BYTES 64
@@ -128,7 +129,7 @@ static inline void gram_run(const gram_team *team, void (*task)(void *job, int t
 #define GRAM_VECTOR_BYTES 16
 #endif
 #define GRAM_LANES ((int)(GRAM_VECTOR_BYTES / sizeof(gram_real)))
-#define GRAM_ALWAYS __attribute__((always_inline))
+#define GRAM_ALWAYS __attribute__((always_inline, unused))
 #define GRAM_CONVERT(type, vector) __builtin_convertvector(vector, type)
 #define GRAM_TEST(type, test) ((type)(test))
 #pragma GCC diagnostic ignored "-Wpsabi"

@@ -159,7 +159,8 @@ static inline void gram_run(const gram_team *team, void (*task)(void *job, int t
 
 /* The vector types: GRAM_LANES reals, integers or predicates (all bits of a lane set where it holds), doubles.
  * The compiler splits a vector wider than the register. GCC tells of calling conventions that such vectors lack, even
- * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment. */
+ * among inlined functions, unless they are types of their own (may_alias makes them so) of ordinary alignment; Clang of
+ * functions that only other targets use. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #if defined(__AVX512F__)
 #define GRAM_VECTOR_BYTES 64
@@ -169,7 +170,7 @@ static inline void gram_run(const gram_team *team, void (*task)(void *job, int t
 #define GRAM_VECTOR_BYTES 16
 #endif
 #define GRAM_LANES ((int)(GRAM_VECTOR_BYTES / sizeof(gram_real)))
-#define GRAM_ALWAYS __attribute__((always_inline))
+#define GRAM_ALWAYS __attribute__((always_inline, unused))
 #define GRAM_CONVERT(type, vector) __builtin_convertvector(vector, type)
 #define GRAM_TEST(type, test) ((type)(test))
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -200,6 +201,11 @@ typedef gram_ubits gram_umask;
 typedef gram_int gram_vint;
 typedef gram_uint gram_vuint;
 typedef double gram_vdouble;
+#endif
+
+/* An instruction of AVX-512 by its name less the type: operand 0 becomes it of 1 and 2. For what C says in several. */
+#if defined(__AVX512DQ__)
+#define GRAM_AVX512(name) "v" name "ps {%2, %1, %0|%0, %1, %2}"
 #endif
 
 /* Unrolls the next loop, whose bounds are constants, so that what it indexes can live in registers. */
@@ -305,7 +311,22 @@ static inline GRAM_ALWAYS gram_vreal gram_v_where(gram_mask m, gram_vreal a, gra
 
 /* The greater of a and b, b if either is NaN. */
 static inline GRAM_ALWAYS gram_vreal gram_v_above(gram_vreal a, gram_vreal b) {
+#if defined(GRAM_AVX512)
+    __asm__(GRAM_AVX512("max") : "=v"(a) : "v"(a), "v"(b));
+    return a;
+#else
     return gram_v_where(gram_v_lt(b, a), a, b);
+#endif
+}
+
+/* The lesser of a and b, b if either is NaN. */
+static inline GRAM_ALWAYS gram_vreal gram_v_below(gram_vreal a, gram_vreal b) {
+#if defined(GRAM_AVX512)
+    __asm__(GRAM_AVX512("min") : "=v"(a) : "v"(a), "v"(b));
+    return a;
+#else
+    return gram_v_where(gram_v_lt(a, b), a, b);
+#endif
 }
 
 /* An integer as a real. */
@@ -404,8 +425,13 @@ static inline GRAM_ALWAYS void gram_v_sums(gram_real *sum, const gram_vreal *v, 
 /* The greater of each of two parts' numbers, a's where one is NaN. */
 #if defined(GRAM_VECTOR_BYTES)
 static inline GRAM_ALWAYS gram_vpart gram_part_above(gram_vpart a, gram_vpart b) {
+#if defined(GRAM_AVX512)
+    __asm__(GRAM_AVX512("max") : "=v"(a) : "v"(b), "v"(a));
+    return a;
+#else
     const gram_part_mask m = (gram_part_mask)(a < b);
     return (gram_vpart)(((gram_part_mask)b & m) | ((gram_part_mask)a & ~m));
+#endif
 }
 #endif
 
@@ -471,6 +497,11 @@ static inline GRAM_ALWAYS gram_vreal gram_v_abs(gram_vreal a) {
     return gram_v_unbits(gram_v_bits(a) & ~gram_v_splatm(GRAM_SIGN));
 }
 
+/* a held between lo and hi; NaN stays. */
+static inline GRAM_ALWAYS gram_vreal gram_v_within(gram_vreal a, gram_real lo, gram_real hi) {
+    return gram_v_above(gram_v_splat(lo), gram_v_below(gram_v_splat(hi), a));
+}
+
 /* c[0] + c[1] x + ... + c[degree] x^degree */
 static inline GRAM_ALWAYS gram_vreal gram_v_poly(gram_vreal x, const gram_real *c, const int degree) {
     gram_vreal sum = gram_v_splat(c[degree]);
@@ -490,26 +521,31 @@ static inline GRAM_ALWAYS gram_vreal gram_v_power_at(gram_vreal shifted) {
     return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(shifted) << GRAM_MANTISSA));
 }
 
-/* (e^r - 1) / r for |r| <= ln 2 / 2, to 1e-8 and 2e-19. */
-#define GRAM_EXP_DEGREE 5
-static const gram_real gram_exp_poly[] = {
-    1.0f, 0.499999981f, 0.166665062f, 0.0416671362f, 0.00836906856f, 0.00138888726f};
-
-/* e^r - 1 for |r| <= ln 2 / 2, accurate relative to itself. */
-static inline GRAM_ALWAYS gram_vreal gram_v_exp_rest(gram_vreal r) {
-    return r * gram_v_poly(r, gram_exp_poly, GRAM_EXP_DEGREE);
-}
-
 /* ln 2; ln 2 in two parts, the first with so few bits that its product with an exponent is exact; and 1 / ln 2. */
 #define GRAM_LN2 0.69314718055994531f
 #define GRAM_LN2_HIGH 0.693359375f
 #define GRAM_LN2_LOW -2.12194440e-4f
 #define GRAM_LOG2E 1.44269504f
 
-/* e^a for a <= 0, where what is below the normal numbers may be 0: for weights, which 1 is added to. */
+/* 2^f for |f| <= 1/2, to 9e-8 and 3e-18, and 1 at 0. */
+#define GRAM_WEIGHT_DEGREE 5
+static const gram_real gram_weight_poly[] = {
+    1.0f, 0.693146978f, 0.240222421f, 0.0555073374f, 0.00967151261f, 0.00132647271f};
+
+/* e^a for weights, which are added up: to a few roundings of a, as if the score had been rounded; what is below the
+ * normal numbers may be 0, what is near the greatest infinite. */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
-    gram_vreal x = gram_v_above(gram_v_splat(-88), a), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
-    return (gram_v_exp_rest(x - (shifted - GRAM_EXPONENT) * GRAM_LN2) + 1) * gram_v_power_at(shifted);
+#if defined(GRAM_AVX512)
+    gram_vreal y = a * GRAM_LOG2E, rest, weight;
+    __asm__(GRAM_AVX512("reduce") : "=v"(rest) : "v"(y), "i"(0)); /* y less the nearest whole number; 0 if infinite */
+    weight = gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE);
+    __asm__(GRAM_AVX512("scalef") : "=v"(weight) : "v"(weight), "v"(y - rest)); /* weight 2^(y - rest) */
+    return weight;
+#else
+    gram_vreal x = gram_v_within(a, -88, 89), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
+    gram_vreal rest = x * GRAM_LOG2E - (shifted - GRAM_EXPONENT);
+    return gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE) * gram_v_power_at(shifted);
+#endif
 }
 
 /* Transposes a square: to[c * to_row + r] = from[r * from_row + c] for r, c < GRAM_SQUARE. */
@@ -794,6 +830,42 @@ static inline GRAM_ALWAYS void gram_rows_weigh(gram_real *sum, gram_real *row, c
     }
 }
 
+/* Weights by another maximum than their own may add up to this in a few rows of a tile: a number far from the ends of
+ * its range, and far above what they add up to where scores keep to their range. */
+#define GRAM_MOST_WEIGHT 4096
+
+/* gram_rows_weigh of GRAM_SQUARE rows of a whole tile by the maxima of the tiles before, whatever their own are. Is it
+ * done? It is not, and nothing is written, where scores are far above these maxima, NaN, or the first. */
+static inline GRAM_ALWAYS int gram_rows_weighed(gram_real *sum, gram_real *row, const gram_real *max) {
+    gram_vreal weight[GRAM_SQUARE][GRAM_TILE / GRAM_LANES], all[GRAM_SQUARE];
+    gram_real gained[GRAM_SQUARE], total = 0;
+    GRAM_UNROLL
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        all[r] = gram_v_splat(0);
+        GRAM_UNROLL
+        for (int v = 0; v < GRAM_TILE / GRAM_LANES; v++) {
+            weight[r][v] = gram_v_exp_weight(gram_v_load(row + r * GRAM_TILE + v * GRAM_LANES) - max[r]);
+            all[r] = all[r] + weight[r][v];
+        }
+    }
+    gram_v_sums(gained, all, GRAM_SQUARE);
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        total += gained[r];
+    }
+    if (!(total <= GRAM_MOST_WEIGHT)) {
+        return 0;
+    }
+    GRAM_UNROLL
+    for (int r = 0; r < GRAM_SQUARE; r++) {
+        sum[r] += gained[r];
+        GRAM_UNROLL
+        for (int v = 0; v < GRAM_TILE / GRAM_LANES; v++) {
+            gram_v_store(row + r * GRAM_TILE + v * GRAM_LANES, weight[r][v]);
+        }
+    }
+    return 1;
+}
+
 /* What a row has in sum and in out, width numbers wide, is multiplied by e^by. */
 static inline void gram_row_scale(gram_real *out, int64_t width, gram_real *sum, gram_real by) {
     gram_vreal scale = gram_v_exp_weight(gram_v_splat(by));
@@ -819,30 +891,33 @@ static inline GRAM_ALWAYS void gram_rows_raise(const gram_real *s, const int row
     }
 }
 
-/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. Maxima and weights
- * have a loop of their own each, so that a row's chain of operations overlaps with the next rows'. */
+/* A few rows of gram_tile_softmax, of whole vectors, by their own maxima. */
+static inline GRAM_ALWAYS void gram_softmax_few(gram_real *s, const int rows, const int cols, gram_real *max,
+                                                gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
+    gram_rows_raise(s, rows, cols, max, sum, out, ldo, width);
+    gram_rows_weigh(sum, s, max, rows, cols);
+}
+
+/* gram_tile_softmax of whole vectors; cols is a constant for whole tiles, whose loops are unrolled. */
 static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, const int cols, gram_real *max,
                                                  gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
     const int64_t whole = rows - rows % GRAM_SQUARE;
     for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
-        gram_rows_raise(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
+        if (cols < GRAM_TILE || !gram_rows_weighed(sum + r, s + r * GRAM_TILE, max + r)) {
+            gram_softmax_few(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
+        }
     }
     for (int64_t r = whole; r < rows; r++) {
-        gram_rows_raise(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
-    }
-    for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
-        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, GRAM_SQUARE, cols);
-    }
-    for (int64_t r = whole; r < rows; r++) {
-        gram_rows_weigh(sum + r, s + r * GRAM_TILE, max + r, 1, cols);
+        gram_softmax_few(s + r * GRAM_TILE, 1, cols, max + r, sum + r, out + r * ldo, ldo, width);
     }
 }
 
 /* One step of the online softmax (Milakov and Gimelshein, 2018), a few rows at a time. s holds scores, of which cols
- * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. The maximum comes off before
- * anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what it has in
- * sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while it is so
- * the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
+ * lanes are valid, and becomes the weights e^(s - max), 0 beyond cols; sum gains theirs. max is the greatest score, or
+ * one so near below that weights add up to GRAM_MOST_WEIGHT a tile at most: then it need not be looked for. It comes
+ * off before anything is multiplied, so that scores of any size keep their differences. Where a row's max grows, what
+ * it has in sum and in out[r * ldo], width numbers wide, is scaled down to the new one. max starts as -inf, and while
+ * it is so the weights and the sum are 0. A NaN among the scores, or +inf, makes the sum NaN. */
 static inline void gram_tile_softmax(gram_real *s, int64_t rows, int64_t cols, gram_real *max, gram_real *sum,
                                      gram_real *out, int64_t ldo, int64_t width) {
     for (int64_t r = 0; r < rows && cols < GRAM_PADDED(cols); r++) {
