@@ -272,54 +272,70 @@ static const char *what(emitter *e, const gram_step *step)
     return text.data;
 }
 
+/* Where the root of the program is stored. */
+static void add_store(emitter *e, const gram_step *step, const gram_lines *lines)
+{
+    const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
+    const bool integers = out->type == GRAM_INT;
+    const char *to = gram_print_at(e->ctx, e->plan, step, out, ""), *half = gram_half(e->plan, step->stores[0].buffer);
+    set(e, "out", out->name);
+    set(e, "rows", dim(e, out->rows));
+    set(e, "cols", dim(e, out->cols));
+    set(e, "to", integers ? gram_format(e->ctx, "(int32_t *)%s", to) : to);
+    set(e, "store", integers ? "gram_storei" : gram_format(e->ctx, "gram_store%s", half));
+    set(e, "stored", integers ? gram_format(e->ctx, "(gram_int *)%s", lines->root) : lines->root);
+}
+
+/* What kind of loop it is. */
+static void add_kind(emitter *e, const gram_step *step)
+{
+    const bool maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
+    gram_template_set_flag(e->L, "softmax", step->softmax);
+    gram_template_set_flag(e->L, "in_place", step->in_place);
+    gram_template_set_flag(e->L, "sums_in_place", gram_sums_in_place(e->plan, step));
+    gram_template_set_flag(e->L, "direct", gram_is_direct(e->plan, step));
+    gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
+    gram_template_set_flag(e->L, "few", false);
+    set(e, "dropped", step->softmax || maximum ? "-INFINITY" : "0");
+    set(e, "columns", dim(e, step->outer));
+    set(e, "queries", dim(e, step->queries));
+    set(e, "lanes", dim(e, step->lanes));
+    set(e, "state_size", step->nsides ? gram_emit_block_state(e, step) : "");
+    set(e, "states", states_of_blocks(e, step));
+    set(e, "range_functions", "");
+    if (step->in_place)
+        gram_emit_range(e, step);
+}
+
+/* The lines that begin a block of queries. */
+static void add_block(emitter *e, const gram_step *step)
+{
+    const char *rows = gram_emit_block_rows(step);
+    set(e, "block_rows", rows);
+    set(e, "block_of", strchr(rows, '/') ? gram_format(e->ctx, "(%s)", rows) : rows);
+    set(e, "load_queries", render(e, &gram_template_queries));
+    set(e, "head_of_block", render(e, &gram_template_block));
+}
+
 /* A step over tiles, rendered by its template; the room of scratch it needs. */
 static const char *add_tiles(emitter *e, const gram_step *step)
 {
+    const bool linear = gram_is_linear(step), stream = linear || !strcmp(step->template, "stream");
     gram_lines lines = gram_print_program(e->ctx, e->plan, step, &step->program, step->root, step->mask, e->tcc);
-    const gram_buffer *out = &e->plan->buffers[step->stores[0].buffer];
-    const char *width =
-        gram_is_linear(step) ? gram_emit_linear_width(e, step) : gram_emit_width(e, step->sums, step->nsums);
+    const char *width = linear ? gram_emit_linear_width(e, step) : gram_emit_width(e, step->sums, step->nsums);
+    int last = 0;
+    set(e, "width", stream ? width : "");
     add_sums(e, step, &lines);
     add_stats(e, step, &lines);
     add_sides(e, step, &lines);
     add_leaves(e, step);
     gram_emit_lines(e, &lines);
-    bool linear = gram_is_linear(step), stream = linear || !strcmp(step->template, "stream"),
-         maximum = step->nstats && step->stats[0].op == GRAM_OP_MAXIMUM;
-    set(e, "width", stream ? width : "");
-    set(e, "queries", dim(e, step->queries));
-    set(e, "lanes", dim(e, step->lanes));
-    set(e, "out", out->name);
-    bool integers = out->type == GRAM_INT;
-    set(e, "to",
-        gram_format(e->ctx, "%s%s", integers ? "(int32_t *)" : "", gram_print_at(e->ctx, e->plan, step, out, "")));
-    set(e, "store",
-        integers ? "gram_storei" : gram_format(e->ctx, "gram_store%s", gram_half(e->plan, step->stores[0].buffer)));
-    set(e, "stored", gram_format(e->ctx, "%s%s", integers ? "(gram_int *)" : "", lines.root));
-    set(e, "rows", dim(e, out->rows));
-    set(e, "cols", dim(e, out->cols));
-    gram_template_set_flag(e->L, "softmax", step->softmax);
-    gram_template_set_flag(e->L, "in_place", step->in_place);
-    set(e, "range_functions", "");
-    if (step->in_place)
-        gram_emit_range(e, step);
-    gram_template_set_flag(e->L, "sums_in_place", gram_sums_in_place(e->plan, step));
-    set(e, "state_size", step->nsides ? gram_emit_block_state(e, step) : "");
-    set(e, "states", states_of_blocks(e, step));
-    gram_template_set_flag(e->L, "direct", gram_is_direct(e->plan, step));
-    gram_template_set_flag(e->L, "outer", !gram_dim_is(step->outer, 1));
-    set(e, "columns", dim(e, step->outer));
-    set(e, "dropped", step->softmax || maximum ? "-INFINITY" : "0");
-    int last = 0;
+    add_store(e, step, &lines);
+    add_kind(e, step);
     const char *arguments = stream ? gram_emit_epilogue(e, step, &last) : NULL;
     const char *room = add_places(e, step, width, lines.tiles, last);
     gram_template_set_flag(e->L, "scratch", strcmp(room, "0") != 0);
-    const char *block_rows = gram_emit_block_rows(step);
-    set(e, "block_rows", block_rows);
-    set(e, "block_of", strchr(block_rows, '/') ? gram_format(e->ctx, "(%s)", block_rows) : block_rows);
-    gram_template_set_flag(e->L, "few", 0);
-    set(e, "load_queries", render(e, &gram_template_queries));
-    set(e, "head_of_block", render(e, &gram_template_block));
+    add_block(e, step);
     if (linear)
         return gram_emit_linear(e, step, &lines, last);
     return stream ? gram_emit_stream(e, step, arguments, room, last) : room;
