@@ -30,7 +30,8 @@ typedef struct run {
     const gram_view *inputs, *outputs;
     bool by_loop;        /* turns are the columns of an OVER, else the batch's items */
     int64_t turns, turn; /* how many, and the one under way */
-    bool *differs;       /* by node id: is it another in each turn? */
+    int64_t first_turn;
+    bool *differs; /* by node id: is it another in each turn? */
     int nnodes;
     const gram_node **nodes; /* those that the outputs need */
     int *first;              /* by node id: the slice of its first head; -1: not needed */
@@ -390,12 +391,12 @@ static void run_turn(run *run)
         if (heads_of(run->spec->outputs[k].node) > heads)
             heads = heads_of(run->spec->outputs[k].node);
     for (int s = 0; s < run->nslices; s++)
-        if (run->slices[s].node && (run->turn == 0 || run->differs[run->slices[s].node->id]))
+        if (run->slices[s].node && (run->turn == run->first_turn || run->differs[run->slices[s].node->id]))
             run->slices[s].left = run->slices[s].uses;
     for (int h = 0; h < heads; h++)
         for (int k = 0; k < run->spec->noutputs; k++) {
             const gram_node *node = run->spec->outputs[k].node;
-            bool now = is_written_again(run, node) ? run->turns > 0 : run->turn == 0;
+            bool now = is_written_again(run, node) ? run->turns > 0 : run->turn == run->first_turn;
             if (now && wanted(run, k) && h < heads_of(node))
                 output_head(run, k, h);
         }
@@ -404,6 +405,7 @@ static void run_turn(run *run)
 static void run_all(run *run, int64_t item, int64_t turns)
 {
     run->turns = turns;
+    run->first_turn = run->turn;
     run->work = (gram_work){.ctx = run->ctx, .spec = run->spec, .sizes = run->sizes, .inputs = run->inputs};
     collect(run);
     link_slices(run);
@@ -411,7 +413,7 @@ static void run_all(run *run, int64_t item, int64_t turns)
         run->work.item = run->by_loop ? item : run->turn;
         run->work.loop = run->by_loop ? run->turn : -1;
         run_turn(run);
-    } while (++run->turn < turns);
+    } while (++run->turn < run->first_turn + turns);
     free_all(run);
 }
 
@@ -451,7 +453,7 @@ static void run_ragged(gram_ctx *ctx, const gram_spec *spec, int64_t item, const
         const gram_dim rows = spec->outputs[k].node->rows;
         out[k] = starts ? from_token(outputs[k], spec, rows, (int64_t)inputs[starts->index].data[item]) : outputs[k];
     }
-    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = in, .outputs = out};
+    run run = {.ctx = ctx, .spec = spec, .sizes = sizes, .inputs = in, .outputs = out, .turn = item};
     run_all(&run, item, 1);
 }
 
