@@ -47,6 +47,12 @@ static void add_times(gram_cost *cost, const around *in, int64_t factor, const g
     gram_cost_add(cost, factor * in->heads, in->batched, all, n + in->n);
 }
 
+/* How many matrices stand for a linear step's keys before a block. */
+static int64_t matrices_of(const gram_step *step)
+{
+    return step->linear->slope.root >= 0 ? 2 : 1;
+}
+
 static void add_flops(gram_cost *cost, const gram_step *given, around in);
 
 /* The steps of a scan's column for each, but for those that are run once; a walk within one back is gone through
@@ -82,8 +88,8 @@ static void add_flops(gram_cost *cost, const gram_step *given, around in)
     if (gram_is_linear(given)) {
         own.lanes = gram_dim_number(GRAM_FEW_QUERIES);
         for (int k = 0; k < step->nsums; k++)
-            add_times(cost, &in, 4, (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each},
-                      4);
+            add_times(cost, &in, 4 * matrices_of(given),
+                      (gram_dim[]){step->queries, step->leaves[0].inner, step->sums[k].rows, step->each}, 4);
     }
     const int n = gram_pair_products(step, inner);
     for (int k = 0; k < n; k++)
@@ -148,8 +154,8 @@ static void add_states(gram_cost *cost, const gram_plan *plan, const gram_step *
     if (step->nsides)
         gram_cost_add(cost, bytes * width, step->batched, (gram_dim[]){step->queries, step->each}, 2);
     if (gram_is_linear(step))
-        gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width, 1024), step->batched,
-                      (gram_dim[]){step->queries, step->each}, 2);
+        gram_cost_add(cost, bytes * parts_of(step->leaves[0].inner.number * width * matrices_of(step), 1024),
+                      step->batched, (gram_dim[]){step->queries, step->each}, 2);
     else if (step->few == GRAM_FEW_ALWAYS)
         gram_cost_add(cost, parts_of(bytes * step->queries.number * width, 1024), step->batched,
                       (gram_dim[]){step->lanes, step->each}, 2);

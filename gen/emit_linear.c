@@ -5,11 +5,17 @@
 
 extern const gram_script gram_template_tile;
 
-const char *gram_emit_linear_width(emitter *e, const gram_step *step)
+/* The sums, with a column for the coefficients' own. */
+static const char *width_of_sums(emitter *e, const gram_step *step)
 {
     const char *sums = gram_emit_width(e, step->sums, step->nsums), *and = step->nsums ? " + " : "";
-    return step->nstats ? gram_format(e->ctx, "%s%sGRAM_PAD", sums, and)
-                        : sums; /* a column for the coefficients' sum */
+    return step->nstats ? gram_format(e->ctx, "%s%sGRAM_PAD", sums, and) : sums;
+}
+
+const char *gram_emit_linear_width(emitter *e, const gram_step *step)
+{
+    const char *sums = width_of_sums(e, step);
+    return step->linear->slope.root >= 0 ? gram_format(e->ctx, "2 * (%s)", sums) : sums;
 }
 
 const char *gram_emit_linear_runs(emitter *e, const gram_step *step)
@@ -52,6 +58,7 @@ static int add_parts(emitter *e, const gram_step *step)
         const gram_part *part;
         const char *name, *what;
     } parts[] = {{&step->linear->exponent, "exponents", "The exponents of the decay"},
+                 {&step->linear->slope, "slopes", "The slopes"},
                  {&step->linear->keys, "key_factors", "What weighs keys"},
                  {&step->linear->queries, "query_factors", "What weighs queries"}};
     int most = 0;
@@ -62,6 +69,7 @@ static int add_parts(emitter *e, const gram_step *step)
     }
     gram_template_end(e->L);
     gram_template_set_flag(e->L, "exponent", step->linear->exponent.root >= 0);
+    gram_template_set_flag(e->L, "slope", step->linear->slope.root >= 0);
     gram_template_set_flag(e->L, "key_factors", step->linear->keys.root >= 0);
     gram_template_set_flag(e->L, "query_factors", step->linear->queries.root >= 0);
     return most;
@@ -101,6 +109,7 @@ const char *gram_emit_linear(emitter *e, const gram_step *step, const gram_lines
     gram_template_set_flag(e->L, "backwards", step->linear->backwards);
     set(e, "state_name", gram_format(e->ctx, "%s_states", step->name));
     set(e, "inner", dim(e, step->leaves[0].inner));
+    set(e, "half", width_of_sums(e, step));
     set(e, "body", render(e, &gram_template_tile));
     return add_places(e, step, lines->tiles, last > parts || !parts ? last : parts);
 }

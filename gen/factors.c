@@ -1,9 +1,10 @@
 /* Is a matrix over pairs linear in the tokens? Then it is a product of keys and queries, kept where it is causal,
  *
- *     g_ij = (k_i' q_j) u_i w_j exp(x_ij),   x_ij = c_j - c_i,   kept where i <= j (or i >= j: the walk goes backwards)
+ *     g_ij = (k_i' q_j) u_i w_j exp(x_ij) y_ij,   x_ij = c_j - c_i,   kept where i <= j (or i >= j: backwards)
  *
- * with one factor for each key, one for each query, and a decay whose exponent is a difference of running sums or the
- * like. (plan_linear.c says what is made of it.) */
+ * with one factor for each key, one for each query, a decay whose exponent is a difference of running sums or the like,
+ * and at most one such difference as a factor, its slope: that of a decay's derivatives. (plan_linear.c says what is
+ * made of it.) */
 #include "factors.h"
 
 #include "chain.h"
@@ -125,6 +126,10 @@ bool gram_add_factors(gram_factors *f, const gram_node *a)
     }
     if (a->op == GRAM_OP_EXP && is_difference(f->ctx, a->args[0])) {
         f->exponent = joined(f, GRAM_OP_ADD, f->exponent, a->args[0]);
+        return true;
+    }
+    if (!f->slope && is_difference(f->ctx, a)) {
+        f->slope = (gram_node *)a;
         return true;
     }
     if (a->op == GRAM_OP_DIV && !gram_is_pair(a->args[1]))

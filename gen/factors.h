@@ -6,9 +6,9 @@
 
 typedef struct gram_factors {
     gram_ctx *ctx;
-    const gram_node *product;             /* which one it must be; NULL: any, of a size that is known */
-    int products;                         /* how many there are */
-    gram_node *keys, *queries, *exponent; /* NULL: none */
+    const gram_node *product;                     /* which one it must be; NULL: any, of a size that is known */
+    int products;                                 /* how many there are */
+    gram_node *keys, *queries, *exponent, *slope; /* NULL: none */
 } gram_factors;
 
 /* Adds the factors of a; false where one is of another kind. */

@@ -63,9 +63,13 @@ static gram_node *with_items(const rule *r, gram_node *predicate, gram_dim each)
     return both(r, predicate, gram_node_binary(r->ctx, r->loc, GRAM_OP_IEQ, item, item));
 }
 
+/* Turned twice it is the same predicate again: what drops the same entries then has the same node. */
 static gram_node *transposed(const rule *r)
 {
-    return first(r) ? gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, first(r)) : NULL;
+    gram_node *predicate = first(r);
+    if (predicate && predicate->op == GRAM_OP_TRANSPOSE)
+        return predicate->args[0];
+    return predicate ? gram_node_unary(r->ctx, r->loc, GRAM_OP_TRANSPOSE, predicate) : NULL;
 }
 
 /* The same operation on the predicates of its operands. */

@@ -150,10 +150,10 @@ typedef struct gram_part {
     int root;
 } gram_part;
 
-/* g = product * exp(exponent) * (a number for each key) * (one for each query), see plan_linear.c. */
+/* g = product * exp(exponent) * slope * (a number for each key) * (one for each query), see plan_linear.c. */
 typedef struct gram_linear {
     bool backwards; /* the keys of a query are those after it */
-    gram_part exponent, keys, queries;
+    gram_part exponent, slope, keys, queries;
 } gram_linear;
 
 /* What a scan does for each column: the kernel that f is; and which of f's results the step's stores are. A walk back

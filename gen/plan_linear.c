@@ -1,10 +1,11 @@
 /* Streams that are linear in the tokens: those over coefficients as in factors.c,
  *
- *     g_ij = (k_i' q_j) u_i w_j exp(x_ij),   x_ij = c_j - c_i,   kept where i <= j (or i >= j: the walk goes backwards)
+ *     g_ij = (k_i' q_j) u_i w_j exp(x_ij) y_ij,   x_ij = c_j - c_i,   kept where i <= j (or i >= j: backwards)
  *
  * All keys before a block of queries come in as one matrix, the sum of u_i exp(x_ij) v_i k_i' with the block's first
  * query for j; what another query makes of it is exp(c_j - c_first), and that is x's own difference at any key. So x is
- * never taken apart, and its value is as exact as the formula's. */
+ * never taken apart, and its value is as exact as the formula's. A slope y has a matrix more, the same sum times y_ij:
+ * to it the other query adds y_j - y_first times the first matrix. */
 #include "chain.h"
 #include "factors.h"
 #include "planner.h"
@@ -59,6 +60,7 @@ gram_linear *gram_linear_of(gram_planner *p, gram_step *step)
     gram_linear *linear = gram_alloc(p->ctx, sizeof *linear);
     linear->backwards = backwards;
     linear->exponent = part(p, step, f.exponent);
+    linear->slope = part(p, step, f.slope);
     linear->keys = part(p, step, f.keys);
     linear->queries = part(p, step, f.queries);
     return linear;

@@ -56,8 +56,8 @@ static bool reads(const gram_step *step, int buffer, when when)
     for (int k = 0; k < step->nstores; k++)
         read |= loads(&step->stores[k].program, buffer);
     if (step->linear)
-        read |= loads(&step->linear->exponent.program, buffer) || loads(&step->linear->keys.program, buffer) ||
-                loads(&step->linear->queries.program, buffer);
+        read |= loads(&step->linear->exponent.program, buffer) || loads(&step->linear->slope.program, buffer) ||
+                loads(&step->linear->keys.program, buffer) || loads(&step->linear->queries.program, buffer);
     return read;
 }
 

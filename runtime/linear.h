@@ -97,6 +97,34 @@ static inline void gram_column(gram_real *to, const gram_real *from, int64_t ste
     }
 }
 
+/* Where coefficients have a slope, each row of sums has a second half: the same sums times the slope of each. Seen from
+ * where the slope is greater by so much, the second half of inner rows is: */
+static inline void gram_sums_lean(gram_real *sums, gram_real by, int64_t inner, int64_t half) {
+    for (int64_t r = 0; r < inner; r++) {
+        gram_real *const row = sums + 2 * half * r;
+        for (int64_t c = 0; c < half; c += GRAM_LANES) {
+            gram_v_store(row + half + c, gram_v_load(row + half + c) + gram_v_load(row + c) * by);
+        }
+    }
+}
+
+/* to[k] = from[k * step] - base for k < count. */
+static inline void gram_differences(gram_real *to, const gram_real *from, int64_t step, int64_t count, gram_real base) {
+    for (int64_t k = 0; k < count; k++) {
+        to[k] = from[k * step] - base;
+    }
+}
+
+/* The first half of each row = the second + by[r] times the first. */
+static inline void gram_lean_rows(gram_real *to, int64_t half, const gram_real *by, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
+        gram_real *const row = to + 2 * half * r;
+        for (int64_t c = 0; c < half; c += GRAM_LANES) {
+            gram_v_store(row + c, gram_v_load(row + half + c) + gram_v_load(row + c) * by[r]);
+        }
+    }
+}
+
 /* Every row, width numbers wide, times its weight. */
 static inline void gram_weigh_rows(gram_real *to, int64_t width, const gram_real *weight, int64_t rows) {
     for (int64_t r = 0; r < rows; r++) {

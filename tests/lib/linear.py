@@ -5,6 +5,7 @@ HEAD = """
 local d = option("d", 32)
 local Q, K = tokens("Q", d, "n", { heads = 4 }), tokens("K", d, "n", { heads = 2 })
 local V, a = tokens("V", d, "n", { heads = 2 }), tokens("a", 1, "n", { heads = 4 })
+local rate = scalar("rate", { heads = 4 })
 local c = cumsum(map(function(x) return -softplus(-x) end, a))
 local function fading(S) return map(function(s, i, j) return s * exp(c(0, j) - c(0, i)) end, S) end
 local function backwards(i, j) return ge(i, j) end
@@ -20,6 +21,7 @@ LINEAR = {
         fading(K:t() * Q)))""",
     "gates alone": "V * keep(causal, map(function(s, i, j) return exp(c(0, j) - c(0, i)) end, K:t() * Q))",
     "gates, backwards": "V * keep(backwards, map(function(s, i, j) return s * exp(c(0, i) - c(0, j)) end, K:t() * Q))",
+    "a learned rate": "V * keep(causal, map(function(s, i, j) return s * exp((i - j) * rate * rate / 9) end, K:t() * Q))",
     "the exponential's first terms": "V * keep(causal, fading(1 + K:t() * Q / d))",
     "the exponential's first terms, normalised": 'V * normalize(keep(causal, 40 + K:t() * Q), "sum")',
     "all keys, normalised": 'V * normalize(map(exp, K):t() * map(exp, Q), "sum")',
