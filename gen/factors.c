@@ -17,8 +17,10 @@ static const gram_node *inside(const gram_node *a)
     return a;
 }
 
+/* One number, repeated perhaps. */
 static bool is_number(const gram_node *a)
 {
+    a = inside(a);
     return gram_dim_is(a->rows, 1) && gram_dim_is(a->cols, 1);
 }
 

@@ -53,16 +53,18 @@ def dropped():
 
 
 def linear():
-    """Walks over blocks of tokens give the gradient that the reference does, of whole blocks and others, of one walk and
-    of one that is cut into runs."""
+    """Walks over blocks of tokens give the gradient that the reference does, of whole blocks and others; and the same
+    bits where each walk is a thread's and where walks are cut into runs."""
     for form in LINEAR:
         for sizes in ({"batch": 2, "n": 70}, {"batch": 1, "n": 1100}):
             rng, k = np.random.default_rng(3), load_form(form, threads=2)
             inputs = {**arrays(k.inputs, sizes, rng), **arrays(k.outputs, sizes, rng, "d")}
             found, expected = k.grad(**inputs), load_form(form, jit="reference").grad(**inputs)
+            cut = load_form(form, threads=3).grad(**inputs)
             for name, g in expected.items():
                 error, norm = np.linalg.norm(found[name] - g), np.linalg.norm(g)
                 tally.expect(error <= 3e-5 * norm, f"{form}, n = {sizes['n']}: d{name} is {error} off, of {norm}")
+                tally.expect((found[name] == cut[name]).all(), f"{form}, n = {sizes['n']}: d{name} in runs")
 
 
 def given():
