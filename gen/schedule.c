@@ -306,11 +306,12 @@ static bool reads_blocks(const gram_step *step, int buffer)
 /* Does a scan read the buffer as columns alone, each before what is made of it is stored? */
 static bool reads_columns(const gram_step *step, int buffer)
 {
-    gram_step others = *step;
-    for (int k = 0; step->walk && k < step->walk->scan->ncolumns; k++)
-        if (others.sums[step->walk->scan->nstates + k].left == buffer)
-            others.sums[step->walk->scan->nstates + k].left = -1;
-    return step->walk && !reads(&others, buffer, FEW_TOO);
+    bool columns = true;
+    for (int k = 0; k < step->nsums; k++) {
+        const int input = k - step->walk->scan->nstates;
+        columns &= step->sums[k].left != buffer || (input >= 0 && input < step->walk->scan->ncolumns);
+    }
+    return columns;
 }
 
 /* May an array that has views be laid otherwise, and overwritten by the step? They are the array turned, and the step
@@ -337,6 +338,24 @@ static gram_buffer *stored(const gram_plan *plan, const gram_step *step, int buf
     return NULL;
 }
 
+/* Has what the step stores the shape of the array, and a column for each of the step's queries? */
+static bool is_stored_alike(const gram_step *step, const gram_buffer *from, const gram_buffer *to)
+{
+    return to->type == from->type && gram_dim_equal(to->rows, from->rows) && gram_dim_equal(to->cols, from->cols) &&
+           gram_dim_equal(to->cols, step->queries) && to->heads == from->heads && to->heads == step->heads &&
+           to->batched == from->batched && to->batched == step->batched && gram_dim_equal(to->each, from->each) &&
+           gram_dim_equal(to->each, step->each);
+}
+
+/* Does the step store each part of its result after the last look at that part of the array? */
+static bool reads_in_turn(const gram_plan *plan, const gram_step *step, int buffer)
+{
+    if (step->walk)
+        return reads_columns(step, buffer);
+    bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
+    return blocks && gram_dim_is(step->outer, 1) && !gram_sums_in_place(plan, step) && reads_blocks(step, buffer);
+}
+
 /* Is b made where a, made before, is last read, block by block or column by column in a's place? Heads of a then lie as
  * those of b do. */
 static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_life *b)
@@ -346,13 +365,8 @@ static bool takes_over(const gram_plan *plan, const gram_life *a, const gram_lif
         return false;
     const gram_step *step = plan->steps[plan->order[b->first].step];
     const gram_buffer *from = &plan->buffers[a->index], *to = stored(plan, step, b->index);
-    bool blocks = !strcmp(step->template, "map") || !strcmp(step->template, "stream");
-    bool in_turn = (blocks && reads_blocks(step, a->index)) || reads_columns(step, a->index);
-    return to && in_turn && views_allow(plan, step, a->index) && !gram_sums_in_place(plan, step) &&
-           to->type == from->type && gram_dim_is(step->outer, 1) && gram_dim_equal(to->rows, from->rows) &&
-           gram_dim_equal(to->cols, from->cols) && gram_dim_equal(to->cols, step->queries) &&
-           to->heads == from->heads && to->heads == step->heads && to->batched == from->batched &&
-           to->batched == step->batched && gram_dim_equal(to->each, from->each) && gram_dim_equal(to->each, step->each);
+    return to && is_stored_alike(step, from, to) && views_allow(plan, step, a->index) &&
+           reads_in_turn(plan, step, a->index);
 }
 
 /* Puts a's heads inside a token where what takes over has them there, or is itself taken over so. */
