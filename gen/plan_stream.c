@@ -49,6 +49,24 @@ bool gram_holds_product(gram_planner *p, const gram_node *node)
     return holds_product(p, node, ++p->visits);
 }
 
+/* Is node made of P's tiles once, and smaller than P? */
+static bool sums_up(const gram_node *node, const gram_node *P)
+{
+    return (node->op == GRAM_OP_MATMUL || node->op == GRAM_OP_SUM) && gram_entries(node) < gram_entries(P) &&
+           node->heads == P->heads && node->batched == P->batched && gram_dim_equal(node->each, P->each);
+}
+
+/* Is all that is made of P such? In a derivative its tiles are then made for each of them: what a hidden layer has of the
+ * tokens would be the largest array of all, kept from the forward to the backward part. */
+static bool is_summed(const gram_planner *p, const gram_node *P)
+{
+    bool summed = gram_is_derivative(p->plan->spec) && (!gram_dim_known(P->rows) || !gram_dim_known(P->cols));
+    for (int k = 0; k < p->nlive && summed; k++)
+        for (int a = 0; a < p->live[k]->nargs; a++)
+            summed &= p->live[k]->args[a] != P || sums_up(p->live[k], P);
+    return summed;
+}
+
 /* Should P, as the right factor of a product with this many entries, be made tile by tile and forgotten? Yes over
  * pairs; and where P is larger than what it is summed into (a feed-forward layer's hidden features). */
 bool gram_is_streamed(gram_planner *p, const gram_node *P, double result)
@@ -57,7 +75,8 @@ bool gram_is_streamed(gram_planner *p, const gram_node *P, double result)
     if (!gram_is_formula(P) || (P->id < p->known && p->computed[P->id]))
         return false;
     bool items = !gram_dim_is(P->each, 1) && P->op == GRAM_OP_SOFTMAX; /* small, but one for each item */
-    return gram_is_pair(P) || items || (used_once && gram_entries(P) > result && gram_holds_product(p, P));
+    return gram_is_pair(P) || items ||
+           (gram_entries(P) > result && gram_holds_product(p, P) && (used_once || is_summed(p, P)));
 }
 
 /* Is it a product that sums over tokens, whatever it multiplies: few rows, each as long as the sequence? */

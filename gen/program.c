@@ -204,9 +204,9 @@ static bool is_leaf(gram_planner *p, const gram_step *step, gram_node *node)
         return strcmp(step->template, "stream") != 0 || !has_twin(p, node);
     bool column = p->plan->spec->scan && gram_dim_is(node->cols, 1); /* all that a scan makes at a time */
     bool matrix = !gram_dim_is(node->rows, 1) && (column || !gram_dim_is(node->cols, 1));
-    bool once = node->id >= p->known || p->users[node->id] <= 1;
+    bool once = gram_is_pair(node) || node->id >= p->known || p->users[node->id] <= 1;
     bool built = node->id < p->known && p->computed[node->id];
-    return matrix && !built && !gram_is_stream(p, node) && (once || gram_is_pair(node));
+    return matrix && !built && !gram_is_stream(p, node) && (once || gram_used_only_in(p, step->what, node));
 }
 
 /* op of S down its columns, an array, along the queries or, turned, along the lanes. */
@@ -360,7 +360,8 @@ bool gram_is_shared(gram_planner *p, const gram_node *node)
 static bool is_read(gram_planner *p, const gram_step *step, const gram_program *program, const gram_node *node)
 {
     bool within = program == &step->program;
-    bool root = within ? node == step->what && strcmp(step->template, "stream") != 0 : node == step->stored;
+    bool made = strcmp(step->template, "stream") != 0 || gram_is_streamed(p, node, 0);
+    bool root = within ? node == step->what && made : node == step->stored;
     return !root && gram_is_shared(p, node) && !(within && gram_used_only_in(p, step->what, node));
 }
 
