@@ -130,10 +130,16 @@ static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
     return gram_v_power_at(a + GRAM_EXPONENT);
 }
 
-/* a 2^n, for whole n up to twice GRAM_BIAS either way, in two steps, so that neither power is out of range. */
+/* a 2^n, for whole n up to twice GRAM_BIAS either way: in two steps, so that neither power is out of range, where no
+ * instruction does it. */
 static inline GRAM_ALWAYS gram_vreal gram_v_scale(gram_vreal a, gram_vreal n) {
+#if defined(GRAM_AVX512)
+    __asm__(GRAM_AVX512("scalef") : "=v"(a) : "v"(a), "v"(n));
+    return a;
+#else
     gram_vreal half = gram_v_near(n * (gram_real)0.5);
     return a * gram_v_power(half) * gram_v_power(n - half);
+#endif
 }
 
 /* (e^r - 1) / r for |r| <= ln 2 / 2, to 1e-8 and 2e-19. */
@@ -184,11 +190,9 @@ static const gram_real gram_weight_poly[] = {
  * normal numbers may be 0, what is near the greatest infinite. */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
 #if defined(GRAM_AVX512)
-    gram_vreal y = a * GRAM_LOG2E, rest, weight;
+    gram_vreal y = a * GRAM_LOG2E, rest;
     __asm__(GRAM_AVX512("reduce") : "=v"(rest) : "v"(y), "i"(0)); /* y less the nearest whole number; 0 if infinite */
-    weight = gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE);
-    __asm__(GRAM_AVX512("scalef") : "=v"(weight) : "v"(weight), "v"(y - rest)); /* weight 2^(y - rest) */
-    return weight;
+    return gram_v_scale(gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE), y - rest);
 #else
     gram_vreal x = gram_v_within(a, GRAM_PICK(-88, -709), GRAM_PICK(89, 710)), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
     gram_vreal rest = x * GRAM_LOG2E - (shifted - GRAM_EXPONENT);
