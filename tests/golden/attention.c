@@ -448,9 +448,31 @@ static inline GRAM_ALWAYS gram_vreal gram_v_poly(gram_vreal x, const gram_real *
  * exponent, with nothing above that a shift into the exponent's place would keep. */
 #define GRAM_EXPONENT ((gram_real)1.5 * GRAM_WHOLE + GRAM_BIAS)
 
+/* The nearest whole number to a, |a| well below GRAM_WHOLE. */
+static inline GRAM_ALWAYS gram_vreal gram_v_near(gram_vreal a) {
+    return (a + GRAM_EXPONENT) - GRAM_EXPONENT;
+}
+
 /* 2^n, for whole n from -GRAM_BIAS (which gives 0) to GRAM_BIAS, of n + GRAM_EXPONENT. */
 static inline GRAM_ALWAYS gram_vreal gram_v_power_at(gram_vreal shifted) {
     return gram_v_unbits((gram_mask)((gram_umask)gram_v_bits(shifted) << GRAM_MANTISSA));
+}
+
+/* 2^a, a rounded to a whole number, from -GRAM_BIAS to GRAM_BIAS. */
+static inline GRAM_ALWAYS gram_vreal gram_v_power(gram_vreal a) {
+    return gram_v_power_at(a + GRAM_EXPONENT);
+}
+
+/* a 2^n, for whole n up to twice GRAM_BIAS either way: in two steps, so that neither power is out of range, where no
+ * instruction does it. */
+static inline GRAM_ALWAYS gram_vreal gram_v_scale(gram_vreal a, gram_vreal n) {
+#if defined(GRAM_AVX512)
+    __asm__(GRAM_AVX512("scalef") : "=v"(a) : "v"(a), "v"(n));
+    return a;
+#else
+    gram_vreal half = gram_v_near(n * (gram_real)0.5);
+    return a * gram_v_power(half) * gram_v_power(n - half);
+#endif
 }
 
 /* ln 2; ln 2 in two parts, the first with so few bits that its product with an exponent is exact; and 1 / ln 2. */
@@ -468,11 +490,9 @@ static const gram_real gram_weight_poly[] = {
  * normal numbers may be 0, what is near the greatest infinite. */
 static inline GRAM_ALWAYS gram_vreal gram_v_exp_weight(gram_vreal a) {
 #if defined(GRAM_AVX512)
-    gram_vreal y = a * GRAM_LOG2E, rest, weight;
+    gram_vreal y = a * GRAM_LOG2E, rest;
     __asm__(GRAM_AVX512("reduce") : "=v"(rest) : "v"(y), "i"(0)); /* y less the nearest whole number; 0 if infinite */
-    weight = gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE);
-    __asm__(GRAM_AVX512("scalef") : "=v"(weight) : "v"(weight), "v"(y - rest)); /* weight 2^(y - rest) */
-    return weight;
+    return gram_v_scale(gram_v_poly(rest, gram_weight_poly, GRAM_WEIGHT_DEGREE), y - rest);
 #else
     gram_vreal x = gram_v_within(a, -88, 89), shifted = x * GRAM_LOG2E + GRAM_EXPONENT;
     gram_vreal rest = x * GRAM_LOG2E - (shifted - GRAM_EXPONENT);
