@@ -1,5 +1,6 @@
 """Emitted C in a plain program, and on another CPU: cross-compiled for aarch64 and run under qemu-user, with a team of
-two that takes turns, against the reference. A sample of the specs; all of them where GRAM_TEST=long.
+two that takes turns, against the reference; with arrays of floats and of 16-bit ones. A sample of the specs; all of
+them where GRAM_TEST=long.
 """
 import os
 import shutil
@@ -18,6 +19,7 @@ from command import gram as command  # noqa: E402
 STRICT = "-std=c11 -Wall -Wextra -Wpedantic -Werror"
 TARGETS = {"this CPU": (f"gcc -O2 {STRICT}", ""),
            "aarch64": (f"aarch64-linux-gnu-gcc -O2 -static {STRICT}", "qemu-aarch64")}
+KINDS = {"f32": (np.float32, 1e-5), "f16": (np.float16, 2 ** -10)}  # and how far off outputs may be
 SIZES = (70, 33, 130)
 
 MAIN = """#include <stdio.h>
@@ -58,10 +60,14 @@ def filled(template, **holes):
     return template
 
 
-def main_of(kernel, sizes):
+def type_of(port, kind):
+    return np.int32 if port.integer else KINDS[kind][0]
+
+
+def main_of(kernel, sizes, kind):
     """The program: inputs from one file, outputs into another, each array after the other."""
     def lines(form, ports):
-        bytes_of = [4 * int(np.prod(shape_of(port, sizes), dtype=np.int64)) for port in ports]
+        bytes_of = [type_of(port, kind)().nbytes * int(np.prod(shape_of(port, sizes), dtype=np.int64)) for port in ports]
         return "\n    ".join(form % (port.name, n) for port, n in zip(ports, bytes_of))
     return filled(MAIN, name=kernel.name, batch=str(sizes["batch"]),
                   sizes=", ".join(f".{s} = {n}" for s, n in sizes.items() if s != "batch"),
@@ -70,44 +76,46 @@ def main_of(kernel, sizes):
                   write=lines("fwrite(args.%s, 1, %d, out);", kernel.outputs))
 
 
-def outputs_of(kernel, sizes, path):
-    data, at, found = np.fromfile(path, np.float32), 0, {}
+def outputs_of(kernel, sizes, kind, path):
+    data, at, found = np.fromfile(path, KINDS[kind][0]), 0, {}
     for port in kernel.outputs:
         shape = shape_of(port, sizes)
         count = int(np.prod(shape, dtype=np.int64))
-        found[port.name], at = data[at:at + count].reshape(shape), at + count
+        found[port.name], at = data[at:at + count].reshape(shape).astype(np.float64), at + count
     return found
 
 
-def compiled(spec, kernel, sizes, compiler, folder):
+def compiled(spec, kernel, sizes, kind, compiler, folder):
     """What is wrong with compiling, or None."""
-    emitted = command("emit", os.path.join(ROOT, "specs", spec + ".lua"), "-o", folder)
+    emitted = command("emit", os.path.join(ROOT, "specs", spec + ".lua"), "--dtype", kind, "-o", folder)
     with open(os.path.join(folder, "main.c"), "w") as file:
-        file.write(main_of(kernel, sizes))
+        file.write(main_of(kernel, sizes, kind))
     words = compiler.split() + ["-I" + folder, "main.c", kernel.name + ".c", "-lm", "-o", "main"]
     result = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     return emitted.stderr or (result.stderr[:2000] if result.returncode else None)
 
 
-def run(spec, target):
+def run(spec, target, kind):
     """What is wrong, or None."""
     compiler, emulator = TARGETS[target]
     kernel = load(spec, jit="reference", dtype="f64")
     sizes = dict(zip(kernel.sizes, SIZES), batch=2)
-    given = random_arrays(kernel, sizes)
+    arrays, ports = random_arrays(kernel, sizes), {port.name: port for port in kernel.inputs}
+    arrays = {name: array.astype(type_of(ports[name], kind)) for name, array in arrays.items()}
+    given = {name: array if ports[name].integer else array.astype(np.float32) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory() as folder:
-        wrong = compiled(spec, kernel, sizes, compiler, folder)
+        wrong = compiled(spec, kernel, sizes, kind, compiler, folder)
         if wrong:
             return wrong
         with open(os.path.join(folder, "in"), "wb") as file:
             for port in kernel.inputs:
-                file.write(given[port.name].tobytes())
+                file.write(arrays[port.name].tobytes())
         result = subprocess.run(emulator.split() + ["./main", "in", "out"], cwd=folder, capture_output=True, text=True)
         if result.returncode:
             return f"exit status {result.returncode} {result.stderr[:500]}"
-        found, want = outputs_of(kernel, sizes, os.path.join(folder, "out")), kernel(**given)
+        found, want = outputs_of(kernel, sizes, kind, os.path.join(folder, "out")), kernel(**given)
     errors = {name: np.linalg.norm(found[name] - w) / max(np.linalg.norm(w), 1e-30) for name, w in want.items()}
-    return next((f"{name} is off by {e:.2g}" for name, e in errors.items() if not e < 1e-5), None)
+    return next((f"{name} is off by {e:.2g}" for name, e in errors.items() if not e < KINDS[kind][1]), None)
 
 
 tally = Tally()
@@ -118,6 +126,7 @@ for target, (compiler, emulator) in TARGETS.items():
         continue
     chosen = specs()[::1 if ALL else 8]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for spec, wrong in zip(chosen, pool.map(lambda spec: run(spec, target), chosen)):
-            tally.faultless(wrong, f"{spec} on {target}")
+        for kind in KINDS:
+            for spec, wrong in zip(chosen, pool.map(lambda spec: run(spec, target, kind), chosen)):
+                tally.faultless(wrong, f"{spec} on {target}, {kind}")
 tally.end()
