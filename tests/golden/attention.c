@@ -872,7 +872,8 @@ static inline GRAM_ALWAYS void gram_softmax_rows(gram_real *s, int64_t rows, con
                                                  gram_real *sum, gram_real *out, int64_t ldo, int64_t width) {
     const int64_t whole = rows - rows % GRAM_SQUARE;
     for (int64_t r = 0; r < whole; r += GRAM_SQUARE) {
-        if (cols < GRAM_TILE || !gram_rows_weighed(sum + r, s + r * GRAM_TILE, max + r)) {
+        const int first = max[r] == -INFINITY;
+        if (first || cols < GRAM_TILE || !gram_rows_weighed(sum + r, s + r * GRAM_TILE, max + r)) {
             gram_softmax_few(s + r * GRAM_TILE, GRAM_SQUARE, cols, max + r, sum + r, out + r * ldo, ldo, width);
         }
     }
