@@ -60,6 +60,14 @@ static double inner(const gram_array *a, const gram_array *b, double *size)
     return sum;
 }
 
+/* An output that is infinite, as the log-sum-exp of nothing is, has no slope. */
+static void leave_out_infinite(gram_array *out)
+{
+    for (int64_t i = 0; i < count_of(out); i++)
+        if (isinf(((double *)out->data)[i]))
+            ((double *)out->data)[i] = 0;
+}
+
 /* The number at a distance along the way. */
 static double value_at(slopes *s, double distance, double *size)
 {
@@ -72,8 +80,10 @@ static double value_at(slopes *s, double distance, double *size)
                 ((double *)s->given[k].data)[i] + distance * ((double *)s->way[k].data)[i];
     if (out && gram_check_run(s->plain, s->moved, out, s->message, sizeof s->message) == 0) {
         sum = 0;
-        for (int k = 0; k < spec->noutputs; k++)
+        for (int k = 0; k < spec->noutputs; k++) {
+            leave_out_infinite(&out[k]);
             sum += inner(&s->weight[k], &out[k], size);
+        }
     }
     gram_check_free(out, spec->noutputs);
     return sum;
