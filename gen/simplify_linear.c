@@ -154,7 +154,7 @@ static bool is_linear(const sums *s, const term *t)
     return linear;
 }
 
-/* A times a term's coefficients. Where none are dropped, what weighs keys goes to A, and a chain of products is left. */
+/* A times a term's coefficients. Where none are dropped, what weighs keys goes to A: a chain of products is left. */
 static gram_node *weighed(const sums *s, const term *t, gram_node *A, int without)
 {
     if (s->keep)

@@ -92,8 +92,8 @@ gram_node *gram_sum_heads_each(gram_ctx *ctx, const gram_node *node);
 
 /* --- sums over coefficients that are linear in the tokens --------------------------------------------------------- */
 
-/* A (P + Q) = A P + A Q where P and Q are linear in the tokens as P + Q is not: a product of keys and queries each, kept
- * where causal. What has no such product is one of ones. */
+/* A (P + Q) = A P + A Q where P and Q are linear in the tokens as P + Q is not: a product of keys and queries each,
+ * kept where causal. What has no such product is one of ones. */
 gram_node *gram_product_linear(gram_ctx *ctx, const gram_node *node);
 /* The sum down the columns of (A'B) P, entry by entry, is that of B (A P): where P is linear, so is that. */
 gram_node *gram_sum_linear(gram_ctx *ctx, const gram_node *node);
