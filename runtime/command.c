@@ -13,8 +13,6 @@
 
 #include "message.h"
 
-extern char **environ;
-
 void gram_command_begin(gram_command *command)
 {
     command->words[0] = NULL;
@@ -48,18 +46,19 @@ void gram_command_words(gram_command *command, const char *words)
         add_word(command, words, length);
 }
 
-/* The environment with TMPDIR replaced, the strings still the environment's own; setting[] holds the new one. */
+/* The environment with TMPDIR replaced, the strings still the environment's own; setting[] holds the new one. (By the
+ * name that only libc has for it: in the shared library `environ` is as it was at first, see shared/streams.c.) */
 static char **environment_with(char *setting, const char *temporary)
 {
     size_t count = 0, kept = 0;
-    while (environ && environ[count])
+    while (__environ && __environ[count])
         count++;
     char **list = malloc((count + 2) * sizeof *list);
     if (!list)
         return NULL;
     for (size_t i = 0; i < count; i++)
-        if (!temporary || strncmp(environ[i], "TMPDIR=", 7) != 0)
-            list[kept++] = environ[i];
+        if (!temporary || strncmp(__environ[i], "TMPDIR=", 7) != 0)
+            list[kept++] = __environ[i];
     if (temporary)
         list[kept++] = setting;
     snprintf(setting, PATH_MAX, "TMPDIR=%s", temporary ? temporary : "");

@@ -324,6 +324,19 @@ def growth():
     check(resident() - before < 2 << 20, "10,000 loads, calls and reads grow by %d bytes" % (resident() - before))
 
 
+def environment():
+    """The system's compiler has the environment as it is now, which is not where it was when the module was loaded."""
+    compiler, seen = path("cc", '#!/bin/sh\nenv > "$GRAM_TEST_SEEN"\nexec cc "$@"\n'), path("seen")
+    os.chmod(compiler, 0o755)
+    os.environ["GRAM_TEST_SEEN"] = seen
+    for k in range(500):
+        os.environ["GRAM_TEST_%d" % k] = "more"
+    k = gram.load(text=SOFT, jit="cc", cc=compiler, flags="-O0", set={"d": 3})
+    check(k(X=np.ones((2, 3), "f4"))["O"].shape == (2, 3) and "GRAM_TEST_499=more" in open(seen).read(), "the environment")
+    for k in range(500):
+        del os.environ["GRAM_TEST_%d" % k]
+
+
 def one_compile():
     start = time.perf_counter()
     for _ in range(1000):
@@ -351,6 +364,7 @@ def timed(call, times=5000):
     return (time.perf_counter() - start) / times
 
 
-for part in (arrays, in_place, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, one_compile, overhead):
+for part in (arrays, in_place, dlpack, mistakes, questions, files, hostile, gradients, threads, growth, environment,
+             one_compile, overhead):
     part()
 tally.end()
