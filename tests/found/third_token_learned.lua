@@ -1,9 +1,9 @@
 -- A sum over third tokens whose psi2 has learned numbers and a table, reads numbers of tokens and predicates of them,
 -- and one of whose tokens' entries are used twice.
-local d, k, H = 6, 5, 2
+local d, k = 6, 5
 local X = tokens("X", d, "n")
-local W = matrix("W", k, d, { heads = H })
-local gamma, bias, T = scalar("gamma", { heads = H }), scalar("bias"), matrix("T", 3, 2)
+local W = matrix("W", k, d)
+local gamma, bias, T = scalar("gamma"), scalar("bias"), matrix("T", 3, 2)
 
 local Y = W * X / 4
 local g = permutation_equivariant {
