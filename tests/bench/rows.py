@@ -4,6 +4,7 @@ A row gives its contenders, {name: function of no arguments that returns the res
 product, which every row has. Its targets are (contender, against, least): contender's speed is at least so many times
 that of the fastest of `against`. To add a row, add a function to ROWS."""
 import itertools
+import math
 import os
 import random
 import subprocess
